@@ -1,0 +1,1 @@
+"""Plain data about DAGs, tasks and runs, and pure functions over it. No I/O, no clock, no threads."""

@@ -1,0 +1,1 @@
+"""When DAGs run: cron expressions, intervals, and schedules of the user's own."""
