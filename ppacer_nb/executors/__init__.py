@@ -1,0 +1,1 @@
+"""Where tasks run: in Jupyter kernels, in threads of this process."""

@@ -1,0 +1,121 @@
+"""One attempt of a task: the order to run it, what it says while it runs, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.run_info import RunInfo
+from ppacer_nb.model.task import TaskSpec
+from ppacer_nb.model.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything an executor needs to run one attempt."""
+
+    run: RunInfo
+    task: TaskSpec
+    inputs: Mapping[str, Value]  #: the results it receives, by upstream task id
+    run_folder: Path  #: where the run keeps its files
+    cwd: Path  #: the working directory of the task's code
+
+    @property
+    def key(self) -> AttemptKey:
+        """Which attempt this is."""
+        return self.run.key
+
+    def file(self, suffix: str) -> Path:
+        """Return where this attempt keeps its file of that kind: ``<task>.<attempt><suffix>``."""
+        return self.run_folder / f"{self.task.id}.{self.run.attempt}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """Why an attempt failed, as text: it outlives the process and the classes it came from."""
+
+    kind: str  #: the name of an `AttemptError`: TaskFailed, TaskTimeout, KernelDied ...
+    message: str  #: one sentence
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files that an attempt left, as far as it made them."""
+
+    notebook: Path | None = None  #: the executed notebook
+    report: Path | None = None  #: its HTML export
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The attempt returned a value (None's, where the task returns nothing)."""
+
+    value: Value
+    files: Files = Files()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt ended badly: it raised, timed out, or its kernel died."""
+
+    error: ErrorInfo
+    files: Files = Files()
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The attempt was stopped because somebody asked for it."""
+
+    reason: str
+    files: Files = Files()
+
+
+Outcome = Succeeded | Failed | Cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of an attempt's log."""
+
+    at: datetime
+    level: str  #: a logging level's name; for output: "STDOUT", "STDERR"
+    message: str
+    attributes: Mapping[str, str] = field(default_factory=dict)  #: logging's ``extra``, each as text
+
+
+@dataclass(frozen=True, slots=True)
+class BodyStarted:
+    """The task's own code is about to run."""
+
+    at: datetime
+    worker: str  #: who runs it, in words: "kernel, pid 4242", "thread"
+
+
+@dataclass(frozen=True, slots=True)
+class CellProgress:
+    """A notebook has come to a cell."""
+
+    cell: int  #: from 1; counts code cells
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something the task's code asks to be sent, by ``context.notify``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last word of an attempt."""
+
+    at: datetime
+    outcome: Outcome
+
+
+Report = BodyStarted | CellProgress | LogLine | Message | Ended

@@ -1,0 +1,108 @@
+"""A task of a DAG as plain data: what it does, with what, and under which options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from ppacer_nb.model.placeholders import UpstreamResult, references
+from ppacer_nb.status import TriggerRule
+
+TaskKind = Literal["function", "notebook", "bash"]
+NotifyOn = Literal["failure", "retry", "success"]
+ExportFormat = Literal["html"]
+
+DEFAULT_TIMEOUT = timedelta(minutes=10)  # as ppacer
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """How a task is run. Durations are already timedeltas here."""
+
+    retries: int = 0  #: further attempts after a failed first one
+    retry_delay: timedelta = timedelta(0)  #: wait before the first retry
+    retry_backoff: float = 1.0  #: each further wait is this many times the one before
+    timeout: timedelta | None = DEFAULT_TIMEOUT  #: of each attempt; None: never
+    executor: str | None = None  #: "kernel", "thread", ...; None: as the run or the scheduler says
+    fresh: bool = False  #: a kernel of its own, not a reused one
+    trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    pool: str | None = None  #: takes a slot of this pool while it runs
+    notify: frozenset[NotifyOn] = frozenset({"failure"})  #: which endings send a notification
+
+    def retry_wait(self, failed_attempts: int) -> timedelta:
+        """Return how long to wait after the `failed_attempts`-th failure (from 1) before the next attempt."""
+        try:
+            return self.retry_delay * self.retry_backoff ** (failed_attempts - 1)
+        except OverflowError:
+            return timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionWork:
+    """Call a function."""
+
+    function: Callable[..., Any] = field(repr=False)
+    payload: bytes = field(repr=False)  #: the function by cloudpickle, as of the DAG's definition
+    name: str
+    source: str = field(repr=False)
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    context_parameter: str | None = None  #: the parameter that receives the TaskContext
+    kind: TaskKind = "function"
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """Everything that may hold references."""
+        return (self.args, self.kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookWork:
+    """Execute a whole notebook with parameters."""
+
+    path: Path  #: absolute
+    source: str = field(repr=False)  #: the notebook's code as of the DAG's definition, for its version's hash
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    export: tuple[ExportFormat, ...] = ()  #: reports to make of the executed notebook
+    kernel_name: str | None = None  #: None: the one named in the notebook
+
+    @property
+    def name(self) -> str:
+        """The notebook's file name."""
+        return self.path.name
+
+    @property
+    def kind(self) -> TaskKind:
+        """Always "notebook"."""
+        return "notebook"
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """Everything that may hold references."""
+        return (self.parameters,)
+
+
+Work = FunctionWork | NotebookWork
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One task of a DAG."""
+
+    id: str
+    work: Work
+    options: TaskOptions = TaskOptions()
+    upstreams: tuple[str, ...] = ()  #: ids of all tasks it waits for, for their results or only in order
+
+    @property
+    def kind(self) -> TaskKind:
+        """What the task is: a function, a notebook or a shell command."""
+        return self.work.kind
+
+    @property
+    def data_upstreams(self) -> frozenset[str]:
+        """The ids of the upstream tasks whose results it receives."""
+        return frozenset(r.task_id for r in references(self.work.inputs) if isinstance(r, UpstreamResult))

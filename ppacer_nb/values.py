@@ -1,0 +1,80 @@
+"""Pickling a task's result, and getting it back: small ones in memory, large ones in a file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import reprlib
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from ppacer_nb.errors import ValueNotPicklable
+from ppacer_nb.model.values import Value
+
+INLINE_BYTES = 64 * 1024  # larger ones would bloat the run history that carries them
+_PREVIEW_LENGTH = 200
+_preview = reprlib.Repr()
+_preview.maxstring = _preview.maxother = _PREVIEW_LENGTH
+
+
+def dump(value: Any, large: Path) -> Value:
+    """Pickle `value`; if that takes over 64 KiB, write it to the file `large`, whole or not at all.
+
+    Raises
+    ------
+    ValueNotPicklable
+        If cloudpickle cannot carry it.
+    OSError
+        If the file cannot be written.
+    """
+    data = pickle_value(value)
+    type_name = type(value).__qualname__
+    if len(data) <= INLINE_BYTES:
+        return Value(data, None, len(data), type_name, preview(value))
+    write_whole(large, data)
+    return Value(None, large, len(data), type_name, preview(value))
+
+
+def load(value: Value) -> Any:
+    """Return what `dump` was given, as a copy of its own."""
+    if value.data is not None:
+        return pickle.loads(value.data)
+    assert value.path is not None
+    with value.path.open("rb") as file:
+        return pickle.load(file)
+
+
+def pickle_value(value: Any) -> bytes:
+    """Return `value` by cloudpickle; raise ValueNotPicklable with a sentence if that cannot be done."""
+    try:
+        return cloudpickle.dumps(value)  # type: ignore[no-any-return]
+    except Exception as error:  # pickling runs code of the value's own, which may raise anything
+        raise ValueNotPicklable(
+            f"a result of type {type(value).__qualname__!r} cannot be handed on, as cloudpickle cannot carry "
+            f"it ({type(error).__name__}: {error}): return plain data, or a path to a file of your own."
+        ) from error
+
+
+def preview(value: Any) -> str:
+    """Return the start of the repr of `value`; never raises, whatever that repr does."""
+    try:
+        return _preview.repr(value)
+    except Exception as error:  # a repr of the user's own
+        return f"<{type(value).__qualname__} whose repr raised {type(error).__name__}>"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, also after a crash; make its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
