@@ -16,6 +16,7 @@ NotifyOn = Literal["failure", "retry", "success"]
 ExportFormat = Literal["html"]
 
 DEFAULT_TIMEOUT = timedelta(minutes=10)  # as ppacer
+LONGEST_RETRY_WAIT = timedelta(days=365)  # backoff grows without bounds, dates do not
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,11 @@ class TaskOptions:
     notify: frozenset[NotifyOn] = frozenset({"failure"})  #: which endings send a notification
 
     def retry_wait(self, failed_attempts: int) -> timedelta:
-        """Return how long to wait after the `failed_attempts`-th failure (from 1) before the next attempt."""
+        """Return how long to wait after the `failed_attempts`-th failure (from 1): a year at the most."""
         try:
-            return self.retry_delay * self.retry_backoff ** (failed_attempts - 1)
+            return min(self.retry_delay * self.retry_backoff ** (failed_attempts - 1), LONGEST_RETRY_WAIT)
         except OverflowError:
-            return timedelta(days=365)
+            return LONGEST_RETRY_WAIT
 
 
 @dataclass(frozen=True, slots=True)

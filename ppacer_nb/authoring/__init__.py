@@ -1,0 +1,1 @@
+"""What users write: `DAG`, `task`, `notebook`, `bash`, and the placeholders."""

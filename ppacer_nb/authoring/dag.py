@@ -1,0 +1,301 @@
+"""`DAG`: the ``with`` block in which tasks are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar, Token
+from dataclasses import replace
+from datetime import date, datetime, time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from ppacer_nb.authoring import registry
+from ppacer_nb.authoring.nodes import TaskNode
+from ppacer_nb.errors import DefinitionError, DuplicateId, InvalidOption, InvalidSchedule
+from ppacer_nb.model.dag import DagSpec, check_references, did_you_mean, in_order
+from ppacer_nb.model.ids import check_id
+from ppacer_nb.model.task import TaskSpec
+from ppacer_nb.schedules import parse_schedule
+from ppacer_nb.schedules.protocol import Schedule
+from ppacer_nb.views.dags import dag_graph
+from ppacer_nb.views.graph import to_mermaid, to_text
+from ppacer_nb.views.svg import to_svg
+
+if TYPE_CHECKING:
+    from ppacer_nb.scheduler.run_once import RunResult
+
+_current: ContextVar[DAG | None] = ContextVar("ppacer_current_dag", default=None)
+
+
+class DAG:
+    """A set of tasks and their order, with a schedule.
+
+    ::
+
+        with DAG("daily_sales", schedule="15 6 * * 1-5", timezone="Europe/Warsaw") as dag:
+            rows = extract(day=run.logical_date)
+            load(total(rows))
+
+    The definition is checked when the block ends, and until then nothing knows of it. Defining the same id
+    again replaces the DAG: runs under way end on the version they began with.
+
+    Parameters
+    ----------
+    id
+        The DAG's id: letters, digits, ``_``, ``-`` and ``.``.
+    schedule
+        A cron expression, ``every("10m")``, a timedelta, or an object with the methods of `Schedule`. None
+        for a DAG that runs only when it is triggered.
+    timezone
+        An IANA name such as ``"Europe/Warsaw"``: cron expressions are read in it, and tasks see the logical
+        date in it. Default UTC.
+    start, end
+        No schedule point lies before `start` or after `end`. A datetime, a date or ISO text; without a zone
+        it is read in the DAG's timezone.
+    catchup
+        Whether schedule points that passed while no scheduler was up are run later, in order. Default False:
+        they are recorded as skipped.
+    max_active_runs
+        How many of its runs may be under way at once; others wait. Default 16.
+    params
+        Names and defaults of the run's parameters, for ``run.params["name"]``.
+    tags, description
+        For people.
+
+    Raises
+    ------
+    DefinitionError
+        One of its kinds, when the block ends or an argument means nothing; the sentence says what to mend.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        schedule: object = None,
+        timezone: str | ZoneInfo | None = None,
+        start: datetime | date | str | None = None,
+        end: datetime | date | str | None = None,
+        catchup: bool = False,
+        max_active_runs: int = 16,
+        params: Mapping[str, Any] | None = None,
+        tags: Iterable[str] = (),
+        description: str = "",
+    ) -> None:
+        self.id = check_id(id, what="DAG")
+        self.cwd = Path.cwd()
+        self._zone = _zone(timezone, self.id)
+        self._head = DagSpec(
+            id=self.id,
+            tasks={},
+            schedule=_schedule(schedule, self._zone, self.id),
+            timezone=self._zone,
+            start=_instant(start, self._zone, f"start of DAG {self.id!r}"),
+            end=_instant(end, self._zone, f"end of DAG {self.id!r}"),
+            catchup=_boolean(catchup, self.id),
+            max_active_runs=_at_least_one(max_active_runs, self.id),
+            params=dict(params or {}),
+            tags=(tags,) if isinstance(tags, str) else tuple(tags),
+            description=description,
+            cwd=self.cwd,
+        )
+        self._nodes: dict[str, TaskNode] = {}
+        self._spec: DagSpec | None = None
+        self._token: Token[DAG | None] | None = None
+
+    @property
+    def spec(self) -> DagSpec:
+        """The finished definition as plain data.
+
+        Raises
+        ------
+        DefinitionError
+            If the ``with`` block has not ended well.
+        """
+        if self._spec is None:
+            raise DefinitionError(
+                f"DAG {self.id!r} is not defined yet: its 'with' block has not ended, or ended in an error."
+            )
+        return self._spec
+
+    @property
+    def version(self) -> str:
+        """Twelve hex digits that change when the definition does."""
+        return self.spec.version
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When it runs, None for a DAG that only runs when it is triggered."""
+        return self._head.schedule
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The timezone of its schedule and its logical dates."""
+        return self._zone
+
+    @property
+    def task_ids(self) -> tuple[str, ...]:
+        """The ids of its tasks; in a finished DAG, upstream before downstream."""
+        return tuple(self._spec.tasks if self._spec is not None else self._nodes)
+
+    def add(self, task: TaskSpec) -> TaskNode:
+        """Add a task whose id is free; its data edges follow from its arguments."""
+        if task.id in self._nodes:
+            raise DuplicateId(
+                f"DAG {self.id!r} already has a task {task.id!r}: give this one another id, "
+                f"such as .override(id={self.free_id(task.id)!r})."
+            )
+        node = TaskNode(self, task)
+        self._nodes[task.id] = node
+        return node
+
+    def free_id(self, wanted: str) -> str:
+        """Return `wanted`, or with ``_2``, ``_3`` ... behind it if the DAG has such a task already."""
+        number, id = 1, wanted
+        while id in self._nodes:
+            number += 1
+            id = f"{wanted}_{number}"
+        return id
+
+    def run(
+        self,
+        logical_date: datetime | date | str | None = None,
+        params: Mapping[str, Any] | None = None,
+        store: str | Path | None = None,
+        executor: str | None = None,
+    ) -> RunResult:
+        """Run the DAG here and now, to the end, and return what came out.
+
+        Parameters
+        ----------
+        logical_date
+            What the run stands for; without a zone it is read in the DAG's timezone. Default now.
+        params
+            In place of the defaults of the DAG's own params.
+        store
+            The path of a DuckDB file that keeps the history, with the executed notebooks in ``runs`` beside
+            it. None keeps nothing on disk.
+        executor
+            ``"thread"`` or ``"kernel"``, for all function tasks. None leaves each where it says: kernels,
+            unless it names another. Notebooks always run in kernels.
+
+        Raises
+        ------
+        InvalidParameters
+            If the DAG does not declare one of `params`.
+        StoreLocked
+            If a scheduler holds that store.
+        KeyboardInterrupt
+            If it is interrupted; the run is cancelled first.
+        """
+        # Not at the top: it brings DuckDB, which defining a DAG does not need.
+        from ppacer_nb.scheduler.run_once import run_once
+
+        spec = self.spec
+        spec.with_params(params or {})
+        point = _instant(logical_date, self._zone, "logical_date")
+        return run_once(
+            spec,
+            logical_date=point,
+            params=params or {},
+            store=Path(store) if store is not None else None,
+            executor=executor,
+        )
+
+    def mermaid(self) -> str:
+        """Return the graph as a Mermaid flowchart, for a Markdown page."""
+        return to_mermaid(dag_graph(self.spec))
+
+    def __enter__(self) -> Self:
+        outer = _current.get()
+        if outer is not None:
+            raise DefinitionError(
+                f"DAG {self.id!r} begins inside the 'with' block of DAG {outer.id!r}: end that block first."
+            )
+        if self._nodes:
+            raise DefinitionError(f"DAG {self.id!r} has had its 'with' block: make a new DAG({self.id!r}).")
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._token is not None
+        _current.reset(self._token)
+        if error is None:
+            self._spec = self._finished()
+            registry.note(self)
+
+    def __repr__(self) -> str:
+        return to_text(dag_graph(self._spec or self._unfinished()))
+
+    def _repr_html_(self) -> str:
+        return to_svg(dag_graph(self._spec or self._unfinished()))
+
+    def _finished(self) -> DagSpec:
+        tasks = []
+        for node in self._nodes.values():
+            task = node.spec
+            waits_for = dict.fromkeys([*task.upstreams, *sorted(task.data_upstreams)])
+            tasks.append(replace(task, upstreams=tuple(waits_for)))
+        spec = replace(self._head, tasks=in_order(self.id, tasks))
+        check_references(spec)
+        return spec
+
+    def _unfinished(self) -> DagSpec:
+        return replace(self._head, tasks={id: node.spec for id, node in self._nodes.items()})
+
+
+def current_dag() -> DAG | None:
+    """Return the DAG whose ``with`` block is being run, if one is."""
+    return _current.get()
+
+
+def _zone(timezone: str | ZoneInfo | None, dag_id: str) -> ZoneInfo:
+    if isinstance(timezone, ZoneInfo):
+        return timezone
+    try:
+        return ZoneInfo("UTC" if timezone is None else timezone)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        hint = did_you_mean(str(timezone), available_timezones())
+        raise InvalidSchedule(
+            f"timezone of DAG {dag_id!r} is {timezone!r}{hint}: give an IANA name such as 'Europe/Warsaw'."
+        ) from None
+
+
+def _schedule(schedule: object, zone: ZoneInfo, dag_id: str) -> Schedule | None:
+    try:
+        return parse_schedule(schedule, timezone=zone)
+    except InvalidSchedule as error:
+        raise InvalidSchedule(f"schedule of DAG {dag_id!r}: {error}") from None
+
+
+def _instant(value: datetime | date | str | None, zone: ZoneInfo, what: str) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = None  # type: ignore[assignment]
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time(), zone)
+    if not isinstance(moment, datetime):
+        raise InvalidOption(
+            f"{what} is {value!r}: give a datetime, a date, or ISO text such as '2026-11-23'."
+        )
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+
+
+def _boolean(catchup: object, dag_id: str) -> bool:
+    if not isinstance(catchup, bool):
+        raise InvalidOption(f"catchup of DAG {dag_id!r} is {catchup!r}: give True or False.")
+    return catchup
+
+
+def _at_least_one(max_active_runs: object, dag_id: str) -> int:
+    if not isinstance(max_active_runs, int) or isinstance(max_active_runs, bool) or max_active_runs < 1:
+        raise InvalidOption(
+            f"max_active_runs of DAG {dag_id!r} is {max_active_runs!r}: give a whole number from 1."
+        )
+    return max_active_runs

@@ -1,0 +1,111 @@
+"""Task options as users give them, checked and turned into `TaskOptions`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+from ppacer_nb.errors import InvalidOption
+from ppacer_nb.model.dag import did_you_mean
+from ppacer_nb.model.durations import parse_duration
+from ppacer_nb.model.task import NotifyOn, TaskOptions
+from ppacer_nb.status import TriggerRule
+
+_NOTIFY_ON: tuple[NotifyOn, ...] = get_args(NotifyOn)
+
+
+def parse_options(given: Mapping[str, Any], base: TaskOptions, *, what: str) -> TaskOptions:
+    """Return `base` with the options `given` in place of its own.
+
+    Raises
+    ------
+    InvalidOption
+        If one is unknown, or has a value that it does not take; `what` names the task in the sentence.
+    InvalidDuration
+        If a delay or a timeout is no duration.
+    """
+    for name in given:
+        if name not in _PARSERS:
+            raise InvalidOption(
+                f"{what} has no option {name!r}{did_you_mean(name, _PARSERS)}: there are "
+                f"{', '.join(_PARSERS)}."
+            )
+    return replace(base, **{name: _PARSERS[name](value, what) for name, value in given.items()})
+
+
+def _retries(value: object, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidOption(f"retries of {what} is {value!r}: give a whole number from 0.")
+    return value
+
+
+def _retry_backoff(value: object, what: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < float("inf"):
+        raise InvalidOption(
+            f"retry_backoff of {what} is {value!r}: give the factor by which each wait is longer than the "
+            "one before, from 1 (always the same) on."
+        )
+    return float(value)
+
+
+def _timeout(value: Any, what: str) -> Any:
+    if value is None:
+        return None
+    timeout = parse_duration(value, what=f"timeout of {what}")
+    if not timeout:
+        raise InvalidOption(f"timeout of {what} is zero: give a longer one, or None for no timeout.")
+    return timeout
+
+
+def _trigger_rule(value: object, what: str) -> TriggerRule:
+    try:
+        return TriggerRule(value)  # type: ignore[arg-type]
+    except ValueError:
+        rules = [rule.value for rule in TriggerRule]
+        raise InvalidOption(
+            f"trigger_rule of {what} is {value!r}{did_you_mean(str(value), rules)}: choose one of "
+            f"{', '.join(rules)}."
+        ) from None
+
+
+def _text_or_none(name: str) -> Callable[[object, str], str | None]:
+    def parse(value: object, what: str) -> str | None:
+        if value is not None and (not isinstance(value, str) or not value):
+            raise InvalidOption(f"{name} of {what} is {value!r}: give a name, or None.")
+        return value
+
+    return parse
+
+
+def _fresh(value: object, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidOption(f"fresh of {what} is {value!r}: give True or False.")
+    return value
+
+
+def _notify(value: object, what: str) -> frozenset[NotifyOn]:
+    """True is the default (final failures), False nothing; otherwise one ending or several."""
+    if isinstance(value, bool):
+        return TaskOptions().notify if value else frozenset()
+    chosen = [value] if isinstance(value, str) else value
+    if isinstance(chosen, Collection):
+        known = frozenset(ending for ending in _NOTIFY_ON if ending in chosen)
+        if len(known) == len(set(chosen)):
+            return known
+    raise InvalidOption(
+        f"notify of {what} is {value!r}: give True, False, or some of {', '.join(map(repr, _NOTIFY_ON))}."
+    )
+
+
+_PARSERS: dict[str, Callable[[Any, str], Any]] = {
+    "retries": _retries,
+    "retry_delay": lambda value, what: parse_duration(value, what=f"retry_delay of {what}"),
+    "retry_backoff": _retry_backoff,
+    "timeout": _timeout,
+    "executor": _text_or_none("executor"),
+    "fresh": _fresh,
+    "trigger_rule": _trigger_rule,
+    "pool": _text_or_none("pool"),
+    "notify": _notify,
+}

@@ -1,0 +1,352 @@
+"""All DAGs and all their unfinished runs: what is due, what may start, and what follows from each ending.
+
+A pure state machine: every method takes the time it happens at and returns the commands to carry out, in
+order. The records ahead of a `Start` must be on disk before it is carried out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ppacer_nb.engine.commands import Command, Notify, Record, Start, Stop
+from ppacer_nb.engine.notifications import notification_of
+from ppacer_nb.engine.queue import Limits, ReadyQueue, ReadyTask
+from ppacer_nb.engine.run_machine import RunMachine
+from ppacer_nb.engine.timers import Timers
+from ppacer_nb.engine.timetable import Decision, Timetable
+from ppacer_nb.errors import InvalidOption, InvalidSchedule, NotFound, SchedulerError
+from ppacer_nb.model.attempt import Outcome
+from ppacer_nb.model.dag import DagSpec, did_you_mean
+from ppacer_nb.model.durations import format_duration
+from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.ids import AttemptKey, dag_id_of, run_id_of
+from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+
+
+class _PointDue(NamedTuple):
+    dag_id: str
+    registration: int  #: timers of a DAG that was replaced since mean nothing
+
+
+class _RetryDue(NamedTuple):
+    run_id: str
+    task_id: str
+
+
+@dataclass(slots=True)
+class DagEntry:
+    """A DAG that is scheduled, and its unfinished runs."""
+
+    timetable: Timetable
+    registration: int
+    next_point: datetime | None = None
+    active: set[str] = field(default_factory=set)  #: ids of its running runs
+    waiting: deque[str] = field(default_factory=deque)  #: ids of its queued runs
+    problem: str = ""  #: why its schedule stands still, where it does
+
+    @property
+    def dag(self) -> DagSpec:
+        """The version that new runs use."""
+        return self.timetable.dag
+
+    @property
+    def room(self) -> int:
+        """How many runs may be made before one would have to wait."""
+        return max(0, self.dag.max_active_runs - len(self.active) - len(self.waiting))
+
+
+class Coordinator:
+    """Decides for all DAGs of one scheduler."""
+
+    def __init__(self, limits: Limits, runs_folder: Path) -> None:
+        self.dags: dict[str, DagEntry] = {}
+        self.runs: dict[str, RunMachine] = {}  #: unfinished ones
+        self.queue = ReadyQueue(limits)
+        self.draining = False
+        self._runs_folder = runs_folder
+        self._timers: Timers[_PointDue | _RetryDue | AttemptKey] = Timers()
+        self._registrations = 0
+        self._freed: deque[str] = deque()  # ids of DAGs of which a run has ended
+        self._out: list[Command] = []
+
+    @property
+    def next_wakeup(self) -> datetime | None:
+        """When `advance` has something to do, if nothing else happens before; None: never."""
+        return self._timers.next
+
+    def register(
+        self, dag: DagSpec, accounted: datetime | None, now: datetime, *, scheduled: bool = True
+    ) -> list[Command]:
+        """Schedule `dag` from now on, in place of an older version of it.
+
+        `accounted` is the last schedule point in its history, None without one. Runs in flight end on the
+        version they began with. A new version with the same schedule goes on where the old one stood. If not
+        `scheduled`, it runs only when it is triggered.
+
+        Raises
+        ------
+        InvalidOption
+            If a task asks for a pool that the scheduler does not have.
+        """
+        self._check_pools(dag)
+        old = self.dags.get(dag.id)
+        self._registrations += 1
+        entry = DagEntry(self._timetable(dag, old, accounted, now), self._registrations)
+        if old is not None:
+            entry.active, entry.waiting = old.active, old.waiting
+        self.dags[dag.id] = entry
+        if scheduled:
+            self._serve_points(entry, now)
+        return self._commands(now)
+
+    def trigger(
+        self, dag_id: str, now: datetime, *, logical_date: datetime | None, params: Mapping[str, Any], by: str
+    ) -> tuple[str, list[Command]]:
+        """Make a manual run, and return its id. Without a logical date it stands for `now`.
+
+        Raises
+        ------
+        NotFound
+            If no DAG has that id.
+        InvalidParameters
+            If the DAG does not declare one of `params`.
+        SchedulerError
+            If the scheduler is stopping, or such a run is under way already.
+        """
+        entry = self._entry(dag_id)
+        if self.draining:
+            raise SchedulerError(f"the scheduler is stopping: {dag_id!r} was not triggered.")
+        filled = entry.dag.with_params(params)
+        point = logical_date or now
+        while logical_date is None and run_id_of(dag_id, RunType.MANUAL, point) in self.runs:
+            point += timedelta(microseconds=1)
+        run_id = run_id_of(dag_id, RunType.MANUAL, point)
+        if run_id in self.runs:
+            raise SchedulerError(f"run {run_id!r} is under way already: wait for its end, or cancel it.")
+        kind = ScheduleEventKind.MANUALLY_TRIGGERED
+        self._record(ScheduleEvent(dag_id, kind, point, point, 1, now, run_id))
+        self._create_run(entry, RunType.MANUAL, point, filled, now, reason=by)
+        return run_id, self._commands(now)
+
+    def body_started(self, key: AttemptKey, worker: str, now: datetime) -> None:
+        """Note that the task's own code runs from now on: its timeout counts from here."""
+        if not self._is_running(key):
+            return
+        task = self.runs[key.run_id].tasks[key.task_id]
+        task.worker = worker
+        if task.spec.options.timeout is not None:
+            self._timers.set(_later(now, task.spec.options.timeout), key)
+
+    def attempt_ended(self, key: AttemptKey, outcome: Outcome, now: datetime) -> list[Command]:
+        """Take in the end of an attempt. The end of one that is not running any more changes nothing."""
+        machine = self.runs.get(key.run_id)
+        if machine is None or not self._is_running(key):
+            return []
+        task = machine.tasks[key.task_id]
+        self.queue.release(task.spec.options.pool)
+        self._absorb(machine, machine.end_attempt(key.task_id, outcome, now), now)
+        return self._commands(now)
+
+    def cancel_run(self, run_id: str, reason: str, now: datetime) -> list[Command]:
+        """End a run early: nothing more of it starts, and what runs is asked to stop.
+
+        Raises
+        ------
+        NotFound
+            If no unfinished run has that id.
+        """
+        machine = self.runs.get(run_id)
+        if machine is None:
+            raise NotFound(f"no unfinished run {run_id!r}{did_you_mean(run_id, self.runs)}.")
+        self.queue.discard_run(run_id)
+        for key in machine.running:
+            self._out.append(Stop(key, timed_out=False, reason=reason))
+        entry = self.dags[dag_id_of(run_id)]
+        if run_id in entry.waiting:
+            entry.waiting.remove(run_id)
+        self._absorb(machine, machine.cancel(reason, now), now)
+        return self._commands(now)
+
+    def drain(self) -> None:
+        """Start nothing more. What runs goes on."""
+        self.draining = True
+
+    def advance(self, now: datetime) -> list[Command]:
+        """Do everything that is due at `now`."""
+        while (due := self._timers.pop_due(now)) is not None:
+            match due:
+                case _PointDue(dag_id, registration):
+                    entry = self.dags.get(dag_id)
+                    if entry is not None and entry.registration == registration:
+                        self._serve_points(entry, now)
+                case _RetryDue(run_id, task_id):
+                    self._retry(run_id, task_id, now)
+                case AttemptKey():
+                    self._time_out(due)
+        return self._commands(now)
+
+    def _entry(self, dag_id: str) -> DagEntry:
+        try:
+            return self.dags[dag_id]
+        except KeyError:
+            known = f": there are {', '.join(self.dags)}" if self.dags else ": none is defined yet"
+            raise NotFound(f"no DAG {dag_id!r}{did_you_mean(dag_id, self.dags)}{known}.") from None
+
+    def _check_pools(self, dag: DagSpec) -> None:
+        pools = self.queue.limits.pools
+        for task in dag.tasks.values():
+            if task.options.pool is not None and task.options.pool not in pools:
+                raise InvalidOption(
+                    f"task {task.id!r} of DAG {dag.id!r} asks for the pool {task.options.pool!r}, which the "
+                    f"scheduler does not have: start it with --pool {task.options.pool}=SLOTS."
+                )
+
+    def _timetable(
+        self, dag: DagSpec, old: DagEntry | None, accounted: datetime | None, now: datetime
+    ) -> Timetable:
+        if old is None:
+            return Timetable.of(dag, accounted, now)
+        if _same_points(old.dag, dag):
+            return Timetable(dag, old.timetable.after, old.timetable.previous)
+        return Timetable(dag, now)
+
+    def _serve_points(self, entry: DagEntry, now: datetime) -> None:
+        """Make the runs that are due, and set the timer for the next point."""
+        if self.draining:
+            return
+        try:
+            decisions, entry.timetable = entry.timetable.due(now, most=entry.room)
+            entry.next_point, entry.problem = entry.timetable.next, ""
+        except InvalidSchedule as error:  # a schedule of the user's own; the other DAGs go on
+            entry.next_point, entry.problem = None, str(error)
+            return
+        for decision in decisions:
+            self._carry_out(entry, decision, now)
+        if entry.next_point is not None and entry.next_point > now:
+            self._timers.set(entry.next_point, _PointDue(entry.dag.id, entry.registration))
+
+    def _carry_out(self, entry: DagEntry, decision: Decision, now: datetime) -> None:
+        dag_id, run_type = entry.dag.id, decision.run_type
+        run_id = None if run_type is None else run_id_of(dag_id, run_type, decision.first)
+        self._record(
+            ScheduleEvent(dag_id, decision.kind, decision.first, decision.last, decision.count, now, run_id)
+        )
+        if run_type is not None:
+            self._create_run(entry, run_type, decision.first, dict(entry.dag.params), now)
+
+    def _create_run(
+        self,
+        entry: DagEntry,
+        run_type: RunType,
+        point: datetime,
+        params: Mapping[str, Any],
+        now: datetime,
+        reason: str = "",
+    ) -> None:
+        dag = entry.dag
+        run_id = run_id_of(dag.id, run_type, point)
+        created = RunEvent(
+            run_id=run_id,
+            dag_id=dag.id,
+            run_type=run_type,
+            logical_date=point,
+            version=dag.version,
+            params=params,
+            tasks=len(dag.tasks),
+            state=RunState.QUEUED,
+            at=now,
+            reason=reason,
+        )
+        self.runs[run_id] = RunMachine(dag, created)
+        entry.waiting.append(run_id)
+        self._record(created)
+        self._begin_runs(entry, now)
+
+    def _begin_runs(self, entry: DagEntry, now: datetime) -> None:
+        while entry.waiting and len(entry.active) < entry.dag.max_active_runs and not self.draining:
+            machine = self.runs[entry.waiting.popleft()]
+            entry.active.add(machine.run_id)
+            self._absorb(machine, machine.begin(now), now)
+
+    def _absorb(self, machine: RunMachine, events: Iterable[Event], now: datetime) -> None:
+        """Record what a run decided, queue what became ready, and let go of a run that has ended."""
+        for event in events:
+            self._record(event)
+            if isinstance(event, TaskEvent):
+                self._follow_up(machine, event)
+        while machine.ready:
+            task = machine.tasks[machine.ready.popleft()].spec
+            self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool))
+        if machine.state.is_terminal:
+            del self.runs[machine.run_id]
+            self.dags[machine.dag.id].active.discard(machine.run_id)
+            self._freed.append(machine.dag.id)
+
+    def _follow_up(self, machine: RunMachine, event: TaskEvent) -> None:
+        if event.retry_at is not None:
+            self._timers.set(event.retry_at, _RetryDue(event.run_id, event.task_id))
+        notification = notification_of(event, machine.tasks[event.task_id].spec)
+        if notification is not None:
+            self._out.append(Notify(notification))
+
+    def _fill_freed_places(self, now: datetime) -> None:
+        """Begin what waited for a run of the same DAG to end."""
+        while self._freed:
+            entry = self.dags[self._freed.popleft()]
+            self._begin_runs(entry, now)
+            if entry.dag.catchup and entry.next_point is not None and entry.next_point <= now:
+                self._serve_points(entry, now)
+
+    def _retry(self, run_id: str, task_id: str, now: datetime) -> None:
+        machine = self.runs.get(run_id)
+        if machine is not None:
+            machine.retry(task_id, now)
+            self._absorb(machine, (), now)
+
+    def _time_out(self, key: AttemptKey) -> None:
+        if self._is_running(key):
+            timeout = self.runs[key.run_id].tasks[key.task_id].spec.options.timeout
+            assert timeout is not None
+            reason = f"ran longer than its timeout of {format_duration(timeout)}"
+            self._out.append(Stop(key, timed_out=True, reason=reason))
+
+    def _is_running(self, key: AttemptKey) -> bool:
+        machine = self.runs.get(key.run_id)
+        if machine is None:
+            return False
+        task = machine.tasks[key.task_id]
+        return task.attempt == key.attempt and task.state is AttemptState.RUNNING
+
+    def _commands(self, now: datetime) -> list[Command]:
+        """Start what may start, and hand out everything decided since the last call."""
+        self._fill_freed_places(now)
+        while not self.draining and (ready := self.queue.take()) is not None:
+            machine = self.runs[ready.run_id]
+            event = machine.start_attempt(ready.task_id, now)
+            self._record(event)
+            job = machine.job(ready.task_id, self._runs_folder, event.attempt)
+            self._out.append(Start(job, job.task.options.executor))
+        commands, self._out = self._out, []
+        return commands
+
+    def _record(self, event: Event) -> None:
+        self._out.append(Record(event))
+
+
+def _same_points(old: DagSpec, new: DagSpec) -> bool:
+    def parts(dag: DagSpec) -> tuple[object, ...]:
+        return str(dag.schedule), dag.timezone, dag.start, dag.end
+
+    return parts(old) == parts(new)
+
+
+def _later(now: datetime, wait: timedelta) -> datetime:
+    try:
+        return now + wait
+    except OverflowError:  # a timeout of thousands of years
+        return datetime.max.replace(tzinfo=now.tzinfo)

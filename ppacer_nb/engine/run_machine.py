@@ -1,0 +1,232 @@
+"""One run of a DAG as a state machine: what happened goes in, events for the log come out.
+
+Every change of state is an event, and `apply` alone changes the state: a run that is read back from the
+log, event by event, stands where the original stood. `QUEUED` is the one exception. It follows from the
+rest, so it is never logged, and `resume` finds it again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import assert_never
+
+from ppacer_nb.engine.trigger_rules import Upstreams, Verdict, judge
+from ppacer_nb.model.attempt import Cancelled, Failed, Job, Outcome, Succeeded
+from ppacer_nb.model.dag import DagSpec
+from ppacer_nb.model.events import Event, RunEvent, TaskEvent
+from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.run_info import RunInfo
+from ppacer_nb.model.task import TaskSpec
+from ppacer_nb.model.values import Value
+from ppacer_nb.status import AttemptState, RunState
+
+
+@dataclass(slots=True)
+class TaskProgress:
+    """How far a task has come in this run."""
+
+    spec: TaskSpec
+    upstreams: Upstreams
+    state: AttemptState | None = None  #: None: waits for its upstreams
+    attempt: int = 0  #: the latest; 0: none yet
+    failures: int = 0  #: failed attempts, which use up the retries
+    queued_at: datetime | None = None
+    retry_at: datetime | None = None
+    value: Value | None = None
+    worker: str = ""  #: who runs the latest attempt, in words
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the task is done in this run."""
+        return self.state is not None and self.state.ends_task
+
+
+class RunMachine:
+    """A run of one version of a DAG, from its first `RunEvent` to its last.
+
+    `ready` collects the tasks that may start; whoever starts one takes it from there and calls
+    `start_attempt`.
+    """
+
+    def __init__(self, dag: DagSpec, created: RunEvent) -> None:
+        self.dag = dag
+        self.created = created
+        self.state = RunState.QUEUED
+        self.ready: deque[str] = deque()
+        self.tasks = {
+            id: TaskProgress(spec, Upstreams(len(spec.upstreams))) for id, spec in dag.tasks.items()
+        }
+        self._open = len(self.tasks)
+        self._any_failed = False
+        self._cancel_reason: str | None = None
+        self._undecided: deque[str] = deque()
+        self._events: list[Event] = []
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.created.run_id
+
+    @property
+    def running(self) -> list[AttemptKey]:
+        """The attempts whose body has started and not ended."""
+        return [
+            AttemptKey(self.run_id, id, task.attempt)
+            for id, task in self.tasks.items()
+            if task.state is AttemptState.RUNNING
+        ]
+
+    def begin(self, now: datetime) -> list[Event]:
+        """Leave QUEUED: the tasks that wait for nothing become ready."""
+        self._emit(replace(self.created, state=RunState.RUNNING, at=now, reason=""))
+        return self.resume(now)
+
+    def resume(self, now: datetime) -> list[Event]:
+        """Decide for every task that has not begun; after `begin`, or after a replay."""
+        self._undecided.extend(id for id, task in self.tasks.items() if task.state is None)
+        return self._settle(now)
+
+    def start_attempt(self, task_id: str, now: datetime) -> TaskEvent:
+        """Note that the next attempt of a ready task starts."""
+        task = self.tasks[task_id]
+        event = TaskEvent(
+            self.run_id, task_id, task.attempt + 1, AttemptState.RUNNING, now, queued_at=task.queued_at
+        )
+        self.apply(event)
+        return event
+
+    def end_attempt(self, task_id: str, outcome: Outcome, now: datetime) -> list[Event]:
+        """Note how the running attempt of a task ended, and everything that follows from it."""
+        self._emit(self._ending(self.tasks[task_id], outcome, now))
+        return self._settle(now)
+
+    def retry(self, task_id: str, now: datetime) -> None:
+        """Make a task ready again whose retry is due."""
+        task = self.tasks[task_id]
+        if task.state is AttemptState.UP_FOR_RETRY:
+            self._queue(task, now)
+
+    def cancel(self, reason: str, now: datetime) -> list[Event]:
+        """End everything that has not started. The run ends when what is `running` has been stopped."""
+        self._cancel_reason = reason
+        self.ready.clear()
+        for task in self.tasks.values():
+            if not task.has_ended and task.state is not AttemptState.RUNNING:
+                self._emit(self._without_attempt(task, AttemptState.CANCELLED, now, reason))
+        if self.state is RunState.QUEUED:
+            self._open = 0
+        return self._settle(now)
+
+    def job(self, task_id: str, runs_folder: Path, attempt: int) -> Job:
+        """Return what an executor needs to run this attempt."""
+        spec = self.tasks[task_id].spec
+        inputs = {id: self.tasks[id].value for id in spec.data_upstreams}
+        return Job(
+            self.info(task_id, attempt),
+            spec,
+            {id: value for id, value in inputs.items() if value is not None},
+            runs_folder / self.run_id,
+            self.dag.cwd,
+        )
+
+    def info(self, task_id: str, attempt: int) -> RunInfo:
+        """Return what the task may know of its run."""
+        local = self.created.logical_date.astimezone(self.dag.timezone)
+        created = self.created
+        return RunInfo(
+            created.dag_id, created.run_id, created.run_type, local, task_id, attempt, created.params
+        )
+
+    def apply(self, event: Event) -> None:
+        """Take in one event of this run's history."""
+        if isinstance(event, RunEvent):
+            self.state = event.state
+        elif isinstance(event, TaskEvent):
+            self._apply_to_task(self.tasks[event.task_id], event)
+
+    def _apply_to_task(self, task: TaskProgress, event: TaskEvent) -> None:
+        task.state = event.state
+        task.attempt = max(task.attempt, event.attempt)
+        task.retry_at = event.retry_at
+        if event.state is AttemptState.UP_FOR_RETRY:
+            task.failures += 1
+        if event.state.ends_task:
+            task.value = event.value
+            self._open -= 1
+            self._any_failed |= event.state.is_failure
+            for id in self.dag.downstreams[event.task_id]:
+                self.tasks[id].upstreams.add(event.state)
+                self._undecided.append(id)
+
+    def _emit(self, event: Event) -> None:
+        self.apply(event)
+        self._events.append(event)
+
+    def _settle(self, now: datetime) -> list[Event]:
+        while self._undecided:
+            task = self.tasks[self._undecided.popleft()]
+            if task.state is None:
+                self._decide(task, now)
+        if not self._open and not self.state.is_terminal:
+            self._emit(
+                replace(self.created, state=self._end_state(), at=now, reason=self._cancel_reason or "")
+            )
+        events, self._events = self._events, []
+        return events
+
+    def _decide(self, task: TaskProgress, now: datetime) -> None:
+        verdict = judge(task.spec.options.trigger_rule, task.upstreams)
+        if verdict is Verdict.START:
+            self._queue(task, now)
+        elif verdict is Verdict.SKIP:
+            self._emit(self._without_attempt(task, AttemptState.SKIPPED, now, "by its trigger rule"))
+        elif verdict is Verdict.UPSTREAM_FAILED:
+            self._emit(self._without_attempt(task, AttemptState.UPSTREAM_FAILED, now, ""))
+
+    def _queue(self, task: TaskProgress, now: datetime) -> None:
+        task.state, task.queued_at = AttemptState.QUEUED, now
+        self.ready.append(task.spec.id)
+
+    def _end_state(self) -> RunState:
+        if self._cancel_reason is not None:
+            return RunState.CANCELLED
+        return RunState.FAILED if self._any_failed else RunState.SUCCESS
+
+    def _without_attempt(
+        self, task: TaskProgress, state: AttemptState, now: datetime, reason: str
+    ) -> TaskEvent:
+        return TaskEvent(self.run_id, task.spec.id, 0, state, now, reason=reason)
+
+    def _ending(self, task: TaskProgress, outcome: Outcome, now: datetime) -> TaskEvent:
+        base = TaskEvent(
+            *(self.run_id, task.spec.id, task.attempt, AttemptState.RUNNING, now),
+            worker=task.worker,
+            files=outcome.files,
+        )
+        match outcome:
+            case Succeeded(value=value):
+                return replace(base, state=AttemptState.SUCCESS, value=value)
+            case Cancelled(reason=reason):
+                return replace(base, state=AttemptState.CANCELLED, reason=reason)
+            case Failed(error=error):
+                options = task.spec.options
+                if self._cancel_reason is not None or task.failures >= options.retries:
+                    return replace(base, state=AttemptState.FAILED, error=error)
+                retry_at = now + options.retry_wait(task.failures + 1)
+                return replace(base, state=AttemptState.UP_FOR_RETRY, error=error, retry_at=retry_at)
+        assert_never(outcome)
+
+
+def replay(dag: DagSpec, events: Iterable[Event]) -> RunMachine:
+    """Return the run that these events, the first of them its creation, add up to."""
+    stream = iter(events)
+    created = next(stream)
+    assert isinstance(created, RunEvent)
+    machine = RunMachine(dag, created)
+    for event in stream:
+        machine.apply(event)
+    return machine

@@ -1,0 +1,106 @@
+"""Which schedule points are due, and what becomes of those that were missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ppacer_nb.model.dag import DagSpec
+from ppacer_nb.schedules.protocol import next_point
+from ppacer_nb.status import RunType, ScheduleEventKind
+
+#: A point served later than this was missed: the scheduler was not up, or the machine slept.
+ON_TIME = timedelta(minutes=1)
+
+#: Missed points are counted one by one up to here; a second's interval missed for a year is not.
+MAX_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of the point `first`, or of all points from `first` to `last`."""
+
+    kind: ScheduleEventKind
+    first: datetime
+    last: datetime
+    count: int | None  #: None: more than `MAX_COUNTED`; `last` is then the time it was decided
+
+    @property
+    def run_type(self) -> RunType | None:
+        """The type of the run to make, None where the points are passed over."""
+        return _RUN_TYPES.get(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """The schedule of a DAG, and how far its points are accounted for."""
+
+    dag: DagSpec
+    after: datetime  #: every point up to here is accounted for
+    previous: datetime | None = None  #: the last point there was
+
+    @classmethod
+    def of(cls, dag: DagSpec, accounted: datetime | None, now: datetime) -> Timetable:
+        """Begin where the history of `dag` ends: at its point `accounted`, or without one at `now`.
+
+        With catch-up and a start of its own, a DAG without a history begins at that start.
+        """
+        if accounted is not None:
+            return cls(dag, accounted, accounted)
+        start = dag.start or (dag.schedule.start if dag.schedule is not None else None)
+        if dag.catchup and start is not None:
+            now = min(now, start - timedelta(microseconds=1))
+        return cls(dag, now)
+
+    @property
+    def next(self) -> datetime | None:
+        """The first point that is not accounted for."""
+        dag = self.dag
+        if dag.schedule is None:
+            return None
+        after = self.after
+        if dag.start is not None:
+            after = max(after, dag.start - timedelta(microseconds=1))
+        point = next_point(dag.schedule, after, self.previous)
+        return None if point is None or (dag.end is not None and point > dag.end) else point
+
+    def due(self, now: datetime, *, most: int) -> tuple[list[Decision], Timetable]:
+        """Return what becomes of the points up to `now`, at most `most` runs, and the timetable after that.
+
+        With catch-up, points wait their turn: those beyond `most` stay unaccounted for, in order.
+        """
+        decisions: list[Decision] = []
+        table, point, runs = self, self.next, 0
+        while point is not None and point <= now:
+            late = now - point > ON_TIME
+            if late and not self.dag.catchup:
+                decision, table = table._skip(point, now)
+            elif runs >= most and self.dag.catchup:
+                break
+            else:
+                kind = ScheduleEventKind.CAUGHT_UP if late else ScheduleEventKind.REGULAR
+                decision, table = Decision(kind, point, point, 1), table._at(point)
+                runs += 1
+            decisions.append(decision)
+            point = table.next
+        return decisions, table
+
+    def _skip(self, first: datetime, now: datetime) -> tuple[Decision, Timetable]:
+        """Pass over the missed points from `first` on."""
+        table, last = self._at(first), first
+        for count in range(1, MAX_COUNTED + 1):
+            point = table.next
+            if point is None or now - point <= ON_TIME:
+                return Decision(ScheduleEventKind.SKIPPED, first, last, count), table
+            table, last = table._at(point), point
+        bound = now - ON_TIME
+        return Decision(ScheduleEventKind.SKIPPED, first, bound, None), replace(self, after=bound)
+
+    def _at(self, point: datetime) -> Timetable:
+        return replace(self, after=point, previous=point)
+
+
+_RUN_TYPES = {
+    ScheduleEventKind.REGULAR: RunType.SCHEDULED,
+    ScheduleEventKind.CAUGHT_UP: RunType.CATCHUP,
+}

@@ -1,0 +1,62 @@
+"""The facts of the run history: what the engine decides, the log keeps, and a replay reads again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ppacer_nb.model.attempt import ErrorInfo, Files
+from ppacer_nb.model.values import Value
+from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """A run came into being or changed its state."""
+
+    run_id: str
+    dag_id: str
+    run_type: RunType
+    logical_date: datetime
+    version: str  #: of the DAG
+    params: Mapping[str, Any]
+    tasks: int  #: how many tasks that version has
+    state: RunState
+    at: datetime
+    reason: str = ""  #: why, or by whom, where the state alone does not say it
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """An attempt changed its state, or a task ended without one (`attempt` is then 0)."""
+
+    run_id: str
+    task_id: str
+    attempt: int
+    state: AttemptState
+    at: datetime
+    queued_at: datetime | None = None  #: with RUNNING: since when it waited for a worker
+    retry_at: datetime | None = None  #: with UP_FOR_RETRY: when the next attempt is due
+    value: Value | None = None  #: with SUCCESS
+    error: ErrorInfo | None = None
+    reason: str = ""
+    worker: str = ""  #: with an ending: who ran it, in words
+    files: Files = field(default_factory=Files)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleEvent:
+    """What became of a schedule point, or of all `count` points from `first` to `last`."""
+
+    dag_id: str
+    kind: ScheduleEventKind
+    first: datetime
+    last: datetime
+    count: int | None  #: None: too many to count
+    at: datetime
+    run_id: str | None = None
+
+
+Event = RunEvent | TaskEvent | ScheduleEvent

@@ -1,0 +1,107 @@
+"""What the run history says of runs, attempts and DAGs, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
+from ppacer_nb.model.task import TaskKind
+from ppacer_nb.status import AttemptState, RunState, RunType
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run of a DAG."""
+
+    run_id: str
+    dag_id: str
+    run_type: RunType
+    logical_date: datetime  #: UTC, as every time here
+    version: str
+    params: Mapping[str, Any]
+    state: RunState
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    reason: str
+    tasks: int  #: how many tasks it has
+    tasks_done: int  #: how many of them have ended, however
+    tasks_failed: int  #: how many failed or could not start for a failure
+
+    def duration(self, now: datetime) -> timedelta | None:
+        """Return how long it ran, until `now` if it still runs; None before it began."""
+        return None if self.started_at is None else (self.ended_at or now) - self.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt of a task, or with number 0 the end of a task that never started."""
+
+    run_id: str
+    task_id: str
+    attempt: int
+    state: AttemptState
+    queued_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    retry_at: datetime | None
+    reason: str
+    worker: str  #: who ran it, in words; known once it has ended
+    error: ErrorInfo | None
+    files: Files
+    value_type: str | None
+    value_size: int | None
+    value_preview: str | None
+
+    def duration(self, now: datetime) -> timedelta | None:
+        """Return how long it ran, until `now` if it still runs; None if it never began."""
+        return None if self.started_at is None else (self.ended_at or now) - self.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A line of an attempt's log, and whose it is."""
+
+    run_id: str
+    task_id: str
+    attempt: int
+    line: LogLine
+
+
+@dataclass(frozen=True, slots=True)
+class TaskShape:
+    """What a stored version of a DAG says of one task: enough to draw it."""
+
+    id: str
+    kind: TaskKind
+    name: str
+    upstreams: Sequence[str]
+    data_upstreams: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DagVersion:
+    """A version of a DAG as the store keeps it."""
+
+    dag_id: str
+    version: str
+    defined_at: datetime
+    schedule: str
+    timezone: str
+    description: str
+    tags: Sequence[str]
+    params: Mapping[str, Any]
+    source: str
+    tasks: Sequence[TaskShape]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What an SQL query returned."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    more: bool = False  #: whether rows beyond these were left out

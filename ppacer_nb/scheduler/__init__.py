@@ -1,0 +1,1 @@
+"""The scheduler: an asyncio loop in a daemon thread that waits, asks the engine, carries out its commands."""

@@ -1,0 +1,158 @@
+"""The one interface that every face speaks to: a scheduler here, one elsewhere, or only its history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
+from ppacer_nb.status import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerInfo:
+    """A scheduler at one moment."""
+
+    running: bool  #: False: only its history is left
+    store: str  #: the path of the store, or "in memory"
+    pid: int | None = None
+    notebook: str = ""  #: the notebook or program it runs in
+    started_at: datetime | None = None
+    max_workers: int = 0
+    busy: int = 0  #: tasks that run
+    queued: int = 0  #: tasks that wait for a worker
+    problem: str = ""  #: a sentence, where it cannot do its work
+
+
+@dataclass(frozen=True, slots=True)
+class DagSummary:
+    """A DAG at one moment."""
+
+    dag_id: str
+    version: str
+    schedule: str  #: as it was written, "" without one
+    timezone: str
+    description: str
+    tags: Sequence[str]
+    defined: bool  #: False: known from the history only
+    next_point: datetime | None = None
+    active_runs: int = 0
+    queued_runs: int = 0
+    problem: str = ""  #: why its schedule stands still, where it does
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a notebook that runs now has come."""
+
+    task_id: str
+    attempt: int
+    cell: int
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopReport:
+    """What stopping a scheduler did."""
+
+    finished: int  #: attempts that ended by themselves while it waited
+    cancelled: Sequence[str]  #: ids of the runs that were ended early
+
+
+class HistoryApi(Protocol):
+    """What can be read of a run history, wherever it is. Every method may be called from any thread."""
+
+    def runs(
+        self, *, dag_id: str | None = None, run_id: str | None = None, limit: int = 50
+    ) -> list[RunRecord]:
+        """Return the latest runs, the newest first."""
+        ...
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return one run, None if there is none of that id."""
+        ...
+
+    def run_ids(self, *, limit: int = 200) -> list[str]:
+        """Return the ids of the latest runs, the newest first."""
+        ...
+
+    def counts(self) -> dict[RunState, int]:
+        """Return how many runs there are in each state."""
+        ...
+
+    def attempts(self, run_id: str) -> list[AttemptRecord]:
+        """Return all attempts of a run, in the order in which they began."""
+        ...
+
+    def logs(
+        self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000
+    ) -> list[LogRecord]:
+        """Return the last `limit` lines of a run's logs, the oldest first."""
+        ...
+
+    def dag_version(self, dag_id: str, version: str | None = None) -> DagVersion | None:
+        """Return what a version of a DAG looked like, the newest unless one is named."""
+        ...
+
+    def sql(self, query: str, *, limit: int = 1000) -> QueryResult:
+        """Run a reading query; raises StoreError with DuckDB's sentence if it is refused."""
+        ...
+
+
+class SchedulerApi(Protocol):
+    """What can be asked of a scheduler, wherever it runs. Every method may be called from any thread."""
+
+    @property
+    def history(self) -> HistoryApi:
+        """The run history."""
+        ...
+
+    def info(self) -> SchedulerInfo:
+        """Return how the scheduler is."""
+        ...
+
+    def dags(self) -> list[DagSummary]:
+        """Return all DAGs, also those known from the history only, by id."""
+        ...
+
+    def progress(self, run_id: str) -> list[Progress]:
+        """Return how far the notebooks of a run have come that run now."""
+        ...
+
+    def trigger(
+        self,
+        dag_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        logical_date: datetime | None = None,
+        by: str = "",
+    ) -> str:
+        """Start a manual run now and return its id; `by` says who asked.
+
+        Raises
+        ------
+        NotFound
+            If there is no such DAG.
+        InvalidParameters
+            If the DAG does not know one of `params`.
+        SchedulerError
+            If there is such a run already, or no scheduler to run it.
+        """
+        ...
+
+    def cancel(self, run_id: str, *, by: str = "") -> None:
+        """End an unfinished run early; raises NotFound if there is none of that id."""
+        ...
+
+    def stop(self, *, wait: timedelta) -> StopReport:
+        """Stop the scheduler: start nothing more, wait for what runs, cancel what is left then."""
+        ...
+
+    def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
+        """Call `listener`, from another thread, with the ids of runs and DAGs that changed.
+
+        It must return at once. The function returned here ends it.
+        """
+        ...

@@ -1,0 +1,65 @@
+"""What time it is, and waiting until it is later or something happens."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+#: No sleep is longer: a suspended machine or a corrected clock is noticed within this time.
+LONGEST_SLEEP = timedelta(seconds=10)
+
+
+class Signal:
+    """Something happened. Belongs to one event loop; other threads set it by ``call_soon_threadsafe``."""
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_set = False
+
+    def set(self) -> None:
+        """Wake the one who waits, or the next one who would."""
+        self._is_set = True
+        self._wake()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when it is set, at once if it was since the last wait, or after `seconds`."""
+        if not self._is_set:
+            loop = asyncio.get_running_loop()
+            self._waiter = loop.create_future()
+            timer = loop.call_later(seconds, self._wake)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        self._is_set = False
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Clock(Protocol):
+    """The scheduler's only source of time."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+        ...
+
+    async def wait(self, until: datetime | None, news: Signal) -> None:
+        """Return at `until` (None: never), when there is `news`, or earlier for no reason."""
+        ...
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+        return datetime.now(UTC)
+
+    async def wait(self, until: datetime | None, news: Signal) -> None:
+        """Return at `until`, when there is `news`, or after `LONGEST_SLEEP`."""
+        left = LONGEST_SLEEP if until is None else min(until - self.now(), LONGEST_SLEEP)
+        await news.wait(max(0.0, left.total_seconds()))

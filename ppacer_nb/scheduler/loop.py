@@ -1,0 +1,314 @@
+"""The loop: takes in what happened, lets the engine decide, carries out the commands. It decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from ppacer_nb.engine.commands import Command, Notify, Record, Start, Stop
+from ppacer_nb.engine.coordinator import Coordinator
+from ppacer_nb.errors import NotRunning, StoreError
+from ppacer_nb.executors.protocol import Executor
+from ppacer_nb.model.attempt import (
+    BodyStarted,
+    CellProgress,
+    Ended,
+    ErrorInfo,
+    Failed,
+    Job,
+    LogLine,
+    Message,
+    Report,
+)
+from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent
+from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.notification import Notification
+from ppacer_nb.scheduler.api import StopReport
+from ppacer_nb.scheduler.clock import Clock, Signal
+from ppacer_nb.status import RunState
+from ppacer_nb.store.writer import LogWriter
+
+T = TypeVar("T")
+Decide = Callable[[Coordinator, datetime], tuple[T, list[Command]]]
+ExecutorFactory = Callable[[asyncio.AbstractEventLoop], Executor]
+
+#: After asking everything to stop, how long until what still runs is given up.
+LAST_WAIT = timedelta(seconds=15)
+STOPPED = "the scheduler was stopped"
+
+_log = logging.getLogger("ppacer_nb")
+
+
+class SchedulerLoop:
+    """Owns the scheduler's thread, and in it the engine and the executors.
+
+    Parameters
+    ----------
+    coordinator
+        The engine. Only this thread touches it.
+    log
+        Where events go; a task starts only when it has confirmed them.
+    executors
+        How to make each executor, by name; made on first use.
+    default_executor
+        For tasks that name none.
+    clock
+        The time.
+    notify
+        Takes notifications; must not block.
+    """
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        log: LogWriter,
+        executors: Mapping[str, ExecutorFactory],
+        *,
+        default_executor: str,
+        clock: Clock,
+        notify: Callable[[Notification], None],
+    ) -> None:
+        self._coordinator = coordinator
+        self._log = log
+        self._factories = executors
+        self._default_executor = default_executor
+        self._clock = clock
+        self._notify = notify
+        self._executors: dict[str, Executor] = {}
+        self._inbox: deque[Callable[[datetime], Sequence[Command]]] = deque()
+        self._news = Signal()
+        self._turned = Signal()
+        self._changed: set[str] = set()
+        self._listeners: list[Callable[[frozenset[str]], None]] = []
+        self._ends: dict[str, Future[RunState]] = {}
+        self._finished = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._main, name="ppacer-scheduler", daemon=True)
+        self.progress: dict[AttemptKey, CellProgress] = {}  #: of notebooks that run now
+        self.problem = ""  #: a sentence, where the scheduler cannot do its work
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def ask(self, decide: Decide[T]) -> T:
+        """Let `decide` act on the coordinator in the loop's thread; return or raise what it does.
+
+        The events it caused are on disk when this returns.
+
+        Raises
+        ------
+        NotRunning
+            If the loop has ended.
+        """
+        answer: Future[T] = Future()
+
+        def act(now: datetime) -> list[Command]:
+            try:
+                result, commands = decide(self._coordinator, now)
+            except Exception as error:  # the caller's, to whom it is handed
+                answer.set_exception(error)
+                return []
+            self._carry_out(commands, lambda: answer.set_result(result))
+            return []
+
+        self._post(act)
+        return answer.result()
+
+    def look(self, at: Callable[[Coordinator], T]) -> T:
+        """Return what `at` finds in the coordinator, between two turns."""
+        return self.ask(lambda coordinator, _: (at(coordinator), []))
+
+    def end_of(self, run_id: str) -> Future[RunState]:
+        """Return a future of how an unfinished run ends. Call it within `ask`, before the run can end."""
+        return self._ends.setdefault(run_id, Future())
+
+    def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
+        """Call `listener`, in the loop's thread, with the ids of the runs and DAGs that changed.
+
+        It must return at once. The function returned here ends it.
+        """
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def stop(self, wait: timedelta) -> StopReport:
+        """Start nothing more, give what runs up to `wait` to end, cancel the rest, and end the thread."""
+        future = asyncio.run_coroutine_threadsafe(self._shut_down(wait), self._loop)
+        summary = future.result()
+        self._thread.join()
+        return summary
+
+    def fail(self, error: StoreError) -> None:
+        """Note, from any thread, that the history cannot be written: nothing more is started."""
+
+        def act(_: datetime) -> list[Command]:
+            self.problem = str(error)
+            self._coordinator.drain()
+            _log.error("ppacer: %s", error)
+            return []
+
+        self._post(act)
+
+    def _post(self, act: Callable[[datetime], Sequence[Command]]) -> None:
+        self._inbox.append(act)
+        try:
+            self._loop.call_soon_threadsafe(self._news.set)
+        except RuntimeError:
+            raise NotRunning("the scheduler has stopped: start it again.") from None
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._run())
+        finally:
+            self._loop.close()
+
+    async def _run(self) -> None:
+        while not self._finished:
+            try:
+                self._turn(self._clock.now())
+            except Exception as error:  # a defect of ours: the DAGs that it does not touch go on
+                self.problem = f"an internal error ({type(error).__name__}: {error})"
+                _log.exception("ppacer: internal error in the scheduler")
+            self._turned.set()
+            self._announce()
+            await self._clock.wait(self._coordinator.next_wakeup, self._news)
+        self._turn(self._clock.now())  # what was said while the executors closed
+
+    def _turn(self, now: datetime) -> None:
+        commands: list[Command] = []
+        while self._inbox:
+            commands += self._inbox.popleft()(now)
+        commands += self._coordinator.advance(now)
+        self._carry_out(commands)
+
+    def _carry_out(self, commands: Sequence[Command], then: Callable[[], None] | None = None) -> None:
+        events: list[Event] = []
+        starts: list[Start] = []
+        for command in commands:
+            match command:
+                case Record(event):
+                    events.append(event)
+                    self._note(event)
+                case Start():
+                    starts.append(command)
+                case Stop(key, timed_out, reason):
+                    for executor in self._executors.values():
+                        executor.stop(key, timed_out=timed_out, reason=reason)
+                case Notify(notification):
+                    self._notify(notification)
+        if events:
+            self._log.events(events, lambda: self._on_disk(events, starts, then))
+        elif then is not None:
+            then()
+
+    def _on_disk(
+        self, events: Sequence[Event], starts: Sequence[Start], then: Callable[[], None] | None
+    ) -> None:
+        """Go on, in the writer's thread, with what waited for these events to be durable."""
+        for event in events:
+            if isinstance(event, RunEvent) and event.state.is_terminal:
+                end = self._ends.pop(event.run_id, None)
+                if end is not None:
+                    end.set_result(event.state)
+        if then is not None:
+            then()
+        if starts:
+            self._post(lambda _: self._submit(starts))
+
+    def _submit(self, starts: Sequence[Start]) -> list[Command]:
+        for start in starts:
+            try:
+                self._executor(start.executor).submit(start.job, self._hear)
+            except Exception as error:  # an executor's defect must fail the attempt, not hang it
+                _log.exception("ppacer: executor could not take %s", start.job.key)
+                self._hear(start.job.key, _not_started(start.job, error, self._clock.now()))
+        return []
+
+    def _executor(self, name: str | None) -> Executor:
+        name = name or self._default_executor
+        if name not in self._executors:
+            self._executors[name] = self._factories[name](self._loop)
+        return self._executors[name]
+
+    def _hear(self, key: AttemptKey, report: Report) -> None:
+        """Take a report of an executor, from any thread."""
+        self._post(lambda now: self._take_in(key, report, now))
+
+    def _take_in(self, key: AttemptKey, report: Report, now: datetime) -> Sequence[Command]:
+        self._changed.add(key.run_id)
+        match report:
+            case Ended(outcome=outcome):
+                self.progress.pop(key, None)
+                return self._coordinator.attempt_ended(key, outcome, now)
+            case LogLine():
+                self._log.line(key, report)
+            case CellProgress():
+                self.progress[key] = report
+            case BodyStarted(worker=worker):
+                self._coordinator.body_started(key, worker, now)
+            case Message(text=text):
+                self._notify(Notification(now, "message", *key, text))
+        return []
+
+    def _note(self, event: Event) -> None:
+        if event.run_id is not None:
+            self._changed.add(event.run_id)
+        if isinstance(event, RunEvent | ScheduleEvent):
+            self._changed.add(event.dag_id)
+
+    def _announce(self) -> None:
+        if not self._changed:
+            return
+        changed, self._changed = frozenset(self._changed), set()
+        for listener in list(self._listeners):
+            try:
+                listener(changed)
+            except Exception:  # one dashboard's defect is not the scheduler's
+                _log.exception("ppacer: a listener failed and is not called again")
+                self._listeners.remove(listener)
+
+    async def _shut_down(self, wait: timedelta) -> StopReport:
+        self._coordinator.drain()
+        before = self._coordinator.queue.busy
+        await self._until_idle(wait)
+        finished = before - self._coordinator.queue.busy
+        cancelled = list(self._coordinator.runs)
+        self._carry_out(self._cancel_all(self._clock.now()))
+        await self._until_idle(LAST_WAIT)
+        await asyncio.gather(*(executor.close() for executor in self._executors.values()))
+        self._finished = True
+        self._news.set()
+        return StopReport(finished, cancelled)
+
+    def _cancel_all(self, now: datetime) -> list[Command]:
+        commands: list[Command] = []
+        for run_id in list(self._coordinator.runs):
+            commands += self._coordinator.cancel_run(run_id, STOPPED, now)
+        return commands
+
+    async def _until_idle(self, wait: timedelta) -> None:
+        end = self._loop.time() + wait.total_seconds()
+        while self._coordinator.queue.busy and (left := end - self._loop.time()) > 0:
+            await self._turned.wait(left)
+
+
+def _not_started(job: Job, error: Exception, now: datetime) -> Ended:
+    text = f"task {job.task.id!r} could not be started: {type(error).__name__}: {error}"
+    return Ended(now, Failed(ErrorInfo("TaskFailed", text)))

@@ -1,0 +1,244 @@
+"""`Scheduler`: store, executors, notifier and loop put together. The one place where concrete parts meet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ppacer_nb.engine.commands import Command
+from ppacer_nb.engine.coordinator import Coordinator, DagEntry
+from ppacer_nb.engine.queue import Limits
+from ppacer_nb.errors import InvalidOption, SchedulerError
+from ppacer_nb.executors.protocol import Executor
+from ppacer_nb.executors.thread import ThreadExecutor
+from ppacer_nb.model.dag import DagSpec, did_you_mean
+from ppacer_nb.model.history import DagVersion
+from ppacer_nb.model.ids import run_id_of
+from ppacer_nb.model.notification import Notification
+from ppacer_nb.notify import Notifier, Receiver, log_receiver
+from ppacer_nb.scheduler.api import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.scheduler.clock import Clock, SystemClock
+from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
+from ppacer_nb.scheduler.recovery import interrupted
+from ppacer_nb.status import RunState, RunType
+from ppacer_nb.store.codec import notification_row, version_row
+from ppacer_nb.store.store import Store
+
+DEFAULT_MAX_WORKERS = max(4, min(16, os.cpu_count() or 4))
+
+
+@dataclass(frozen=True)
+class SchedulerOptions:
+    """What a scheduler is made of."""
+
+    store: Path | None  #: the DuckDB file; None keeps the history in memory
+    runs_folder: Path  #: where runs keep executed notebooks, reports and large values
+    max_workers: int = DEFAULT_MAX_WORKERS  #: tasks at once
+    pools: Mapping[str, int] = field(default_factory=dict)  #: slots by name
+    default_executor: str = "kernel"
+    receivers: Sequence[Receiver] = (log_receiver,)
+    notebook: str = ""  #: the notebook or program it runs in, for those who find the store held
+
+
+class Scheduler:
+    """A scheduler in this process. It runs from its making until `stop`.
+
+    Raises
+    ------
+    StoreLocked, StoreVersion, StoreError
+        As opening the store does.
+    """
+
+    def __init__(self, options: SchedulerOptions, clock: Clock | None = None) -> None:
+        self.options = options
+        self._clock = clock or SystemClock()
+        self._started_at = self._clock.now()
+        self._store = Store(options.store, on_failure=lambda error: self._loop.fail(error))
+        self.history = self._store.history
+        self._accounted = self.history.last_points()
+        self._notifier = Notifier(options.receivers, self._note_notification)
+        self._loop = SchedulerLoop(
+            Coordinator(Limits(options.max_workers, options.pools), options.runs_folder),
+            self._store.log,
+            _executors(options),
+            default_executor=options.default_executor,
+            clock=self._clock,
+            notify=self._notifier.send,
+        )
+        self._end_interrupted_runs()
+        self._loop.start()
+
+    def register(self, dag: DagSpec, *, scheduled: bool = True) -> None:
+        """Schedule `dag`, in place of an older version of it; if not `scheduled`, only let it be triggered.
+
+        Raises
+        ------
+        InvalidOption
+            If a task asks for an executor or a pool that this scheduler does not have.
+        """
+        _check_executors(dag, self.options)
+        known = self.history.dag_version(dag.id, dag.version)
+        accounted = self._accounted.get(dag.id)
+        if known is None:
+            self._store.log.row("dag_versions", version_row(dag, self._clock.now()))
+        self._loop.ask(
+            lambda coordinator, now: (None, coordinator.register(dag, accounted, now, scheduled=scheduled))
+        )
+
+    def info(self) -> SchedulerInfo:
+        """Return how the scheduler is."""
+        busy, queued = self._loop.look(lambda coordinator: (coordinator.queue.busy, len(coordinator.queue)))
+        return SchedulerInfo(
+            running=True,
+            store=str(self._store.path or "in memory"),
+            pid=os.getpid(),
+            notebook=self.options.notebook,
+            started_at=self._started_at,
+            max_workers=self.options.max_workers,
+            busy=busy,
+            queued=queued,
+            problem=self._loop.problem,
+        )
+
+    def dags(self) -> list[DagSummary]:
+        """Return all DAGs, also those known from the history only, by id."""
+        defined = self._loop.look(
+            lambda coordinator: {id: _defined(entry) for id, entry in coordinator.dags.items()}
+        )
+        for version in self.history.dag_versions():
+            defined.setdefault(version.dag_id, _only_stored(version))
+        return [defined[id] for id in sorted(defined)]
+
+    def progress(self, run_id: str) -> list[Progress]:
+        """Return how far the notebooks of a run have come that run now."""
+        found = list(self._loop.progress.items())
+        return [Progress(k.task_id, k.attempt, p.cell, p.cells) for k, p in found if k.run_id == run_id]
+
+    def trigger(
+        self,
+        dag_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        logical_date: datetime | None = None,
+        by: str = "",
+    ) -> str:
+        """Start a manual run now and return its id; `by` says who asked. See `SchedulerApi.trigger`."""
+        return self.trigger_run(dag_id, params=params, logical_date=logical_date, by=by)[0]
+
+    def trigger_run(
+        self,
+        dag_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        logical_date: datetime | None = None,
+        by: str = "",
+    ) -> tuple[str, Future[RunState]]:
+        """Start a manual run now; return its id and the future of how it ends."""
+        loop = self._loop
+
+        def decide(
+            coordinator: Coordinator, now: datetime
+        ) -> tuple[tuple[str, Future[RunState]], list[Command]]:
+            run_id, commands = coordinator.trigger(
+                dag_id, now, logical_date=logical_date, params=params or {}, by=by
+            )
+            return (run_id, loop.end_of(run_id)), commands
+
+        if logical_date is not None:
+            self._check_is_new(run_id_of(dag_id, RunType.MANUAL, logical_date))
+        return loop.ask(decide)
+
+    def cancel(self, run_id: str, *, by: str = "") -> None:
+        """End an unfinished run early; raises NotFound if there is none of that id."""
+        reason = f"cancelled by {by}" if by else "cancelled"
+        self._loop.ask(lambda coordinator, now: (None, coordinator.cancel_run(run_id, reason, now)))
+
+    def stop(self, *, wait: timedelta) -> StopReport:
+        """Stop: start nothing more, wait for what runs, cancel what is left then, close the store."""
+        report = self._loop.stop(wait)
+        self._notifier.close()
+        self._store.close()
+        return report
+
+    def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
+        """Call `listener` with the ids of runs and DAGs that changed. See `SchedulerApi.subscribe`."""
+        return self._loop.subscribe(listener)
+
+    def flush(self) -> None:
+        """Return when all that was logged so far can be read."""
+        self._store.log.flush()
+
+    def _check_is_new(self, run_id: str) -> None:
+        run = self.history.run(run_id)
+        if run is not None:
+            raise SchedulerError(
+                f"run {run_id!r} exists already, its state is {run.state}: choose another logical date."
+            )
+
+    def _end_interrupted_runs(self) -> None:
+        now = self._clock.now()
+        for run_id in self.history.unfinished():
+            self._store.log.events(list(interrupted(self.history.events(run_id), now)))
+
+    def _note_notification(self, notification: Notification, problems: str) -> None:
+        self._store.log.row("notifications", notification_row(notification, problems))
+
+
+def _executors(options: SchedulerOptions) -> dict[str, ExecutorFactory]:
+    return {
+        "thread": lambda _: ThreadExecutor(),
+        "kernel": lambda loop: _kernel_executor(loop, options.max_workers),
+    }
+
+
+def _kernel_executor(loop: asyncio.AbstractEventLoop, slots: int) -> Executor:
+    # Not at the top: it brings Jupyter's client libraries, which threads alone do not need.
+    from ppacer_nb.executors.kernel import KernelExecutor
+
+    return KernelExecutor(loop, slots=slots)
+
+
+def _check_executors(dag: DagSpec, options: SchedulerOptions) -> None:
+    known = _executors(options)
+    for task in dag.tasks.values():
+        name = task.options.executor
+        if name is not None and name not in known:
+            raise InvalidOption(
+                f"task {task.id!r} of DAG {dag.id!r} asks for the executor {name!r}"
+                f"{did_you_mean(name, known)}: there are {', '.join(sorted(known))}."
+            )
+
+
+def _defined(entry: DagEntry) -> DagSummary:
+    dag = entry.dag
+    return DagSummary(
+        dag_id=dag.id,
+        version=dag.version,
+        schedule=str(dag.schedule or ""),
+        timezone=str(dag.timezone),
+        description=dag.description,
+        tags=dag.tags,
+        defined=True,
+        next_point=entry.next_point,
+        active_runs=len(entry.active),
+        queued_runs=len(entry.waiting),
+        problem=entry.problem,
+    )
+
+
+def _only_stored(version: DagVersion) -> DagSummary:
+    return DagSummary(
+        dag_id=version.dag_id,
+        version=version.version,
+        schedule=version.schedule,
+        timezone=version.timezone,
+        description=version.description,
+        tags=version.tags,
+        defined=False,
+    )

@@ -1,0 +1,185 @@
+"""Events as rows of the log, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
+from ppacer_nb.model.dag import DagSpec
+from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.history import TaskShape
+from ppacer_nb.model.ids import AttemptKey, dag_id_of
+from ppacer_nb.model.notification import Notification
+from ppacer_nb.model.values import Value
+from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+Row = tuple[Any, ...]
+
+
+def to_timestamp(instant: datetime) -> datetime:
+    """Return an aware instant as the log's naive UTC."""
+    return instant.astimezone(UTC).replace(tzinfo=None)
+
+
+def from_timestamp(stored: datetime | None) -> datetime | None:
+    """Return the log's naive UTC as an aware instant."""
+    return None if stored is None else stored.replace(tzinfo=UTC)
+
+
+def event_row(seq: int, event: Event) -> Row:
+    """Return `event` as a row of the table ``events``."""
+    ts = to_timestamp(event.at)
+    if isinstance(event, TaskEvent):
+        data = event.value.data if event.value is not None else None
+        dag_id = dag_id_of(event.run_id)
+        return (
+            *(seq, ts, "task", dag_id, event.run_id, event.task_id, event.attempt, event.state.value),
+            *(_task_detail(event), data),
+        )
+    detail = _run_detail(event) if isinstance(event, RunEvent) else _schedule_detail(event)
+    kind, state = ("run", event.state) if isinstance(event, RunEvent) else ("schedule", event.kind)
+    return (seq, ts, kind, event.dag_id, event.run_id, None, None, state.value, detail, None)
+
+
+def log_row(key: AttemptKey, line: int, entry: LogLine) -> Row:
+    """Return a log line as a row of the table ``task_logs``."""
+    attributes = json.dumps(dict(entry.attributes)) if entry.attributes else None
+    return (*key, line, to_timestamp(entry.at), entry.level, entry.message, attributes)
+
+
+def version_row(dag: DagSpec, defined_at: datetime) -> Row:
+    """Return a DAG's version as a row of the table ``dag_versions``."""
+    tasks = [
+        [t.id, t.kind, t.work.name, list(t.upstreams), sorted(t.data_upstreams)] for t in dag.tasks.values()
+    ]
+    return (
+        *(dag.id, dag.version, to_timestamp(defined_at), str(dag.schedule or ""), str(dag.timezone)),
+        *(dag.description, list(dag.tags), to_json(dag.params), dag.source, json.dumps(tasks)),
+    )
+
+
+def notification_row(notification: Notification, problems: str) -> Row:
+    """Return a notification that was sent as a row of the table ``notifications``."""
+    n = notification
+    return (
+        *(to_timestamp(n.at), n.kind, dag_id_of(n.run_id), n.run_id, n.task_id, n.attempt, n.text),
+        problems or None,
+    )
+
+
+def task_shapes(stored: str) -> tuple[TaskShape, ...]:
+    """Return the tasks of a stored version."""
+    return tuple(TaskShape(*fields) for fields in json.loads(stored))
+
+
+def to_json(params: Mapping[str, Any]) -> str:
+    """Return `params` as JSON; what JSON does not know is kept as text."""
+    return json.dumps(dict(params), default=str)
+
+
+def event_of(row: Row) -> Event:
+    """Return the event that `event_row` made this row of, without its place in the order."""
+    _, ts, kind, dag_id, run_id, task_id, attempt, state, text, data = row
+    at, detail = ts.replace(tzinfo=UTC), json.loads(text) if text else {}
+    if kind == "task":
+        return _task_event(run_id, task_id, attempt, AttemptState(state), at, detail, data)
+    if kind == "schedule":
+        first, last = _instant(detail["first"]), _instant(detail["last"])
+        return ScheduleEvent(dag_id, ScheduleEventKind(state), first, last, detail["count"], at, run_id)
+    return RunEvent(
+        run_id=run_id,
+        dag_id=dag_id,
+        run_type=RunType(detail["run_type"]),
+        logical_date=_instant(detail["logical_date"]),
+        version=detail["version"],
+        params=detail["params"],
+        tasks=detail["tasks"],
+        state=RunState(state),
+        at=at,
+        reason=detail.get("reason", ""),
+    )
+
+
+def _task_event(
+    run_id: str,
+    task_id: str,
+    attempt: int,
+    state: AttemptState,
+    at: datetime,
+    detail: Mapping[str, Any],
+    data: bytes | None,
+) -> TaskEvent:
+    error, value = detail.get("error"), detail.get("value")
+    return TaskEvent(
+        *(run_id, task_id, attempt, state, at),
+        queued_at=_instant_or_none(detail.get("queued_at")),
+        retry_at=_instant_or_none(detail.get("retry_at")),
+        value=value and Value(data, _path(value["path"]), value["size"], value["type"], value["preview"]),
+        error=error and ErrorInfo(**error),
+        reason=detail.get("reason", ""),
+        worker=detail.get("worker", ""),
+        files=Files(_path(detail.get("notebook")), _path(detail.get("report"))),
+    )
+
+
+def _task_detail(event: TaskEvent) -> str | None:
+    if event.queued_at is not None:
+        return f'{{"queued_at":{_micros(event.queued_at)}}}'  # each attempt has one: no time for json.dumps
+    detail: dict[str, Any] = {}
+    if event.value is not None:
+        value = event.value
+        path = None if value.path is None else str(value.path)
+        shown = {"type": value.type_name, "size": value.size, "preview": value.preview}
+        detail["value"] = {**shown, "path": path}
+    if event.error is not None:
+        error = event.error
+        detail["error"] = {"kind": error.kind, "message": error.message, "traceback": error.traceback}
+    if event.retry_at is not None:
+        detail["retry_at"] = _micros(event.retry_at)
+    for name in ("reason", "worker"):
+        if text := getattr(event, name):
+            detail[name] = text
+    for name in ("notebook", "report"):
+        if (path := getattr(event.files, name)) is not None:
+            detail[name] = str(path)
+    return json.dumps(detail) if detail else None
+
+
+def _run_detail(event: RunEvent) -> str:
+    detail = {
+        "run_type": event.run_type,
+        "logical_date": _micros(event.logical_date),
+        "version": event.version,
+        "params": dict(event.params),
+        "tasks": event.tasks,
+    }
+    if event.reason:
+        detail["reason"] = event.reason
+    return json.dumps(detail, default=str)
+
+
+def _schedule_detail(event: ScheduleEvent) -> str:
+    return json.dumps({"first": _micros(event.first), "last": _micros(event.last), "count": event.count})
+
+
+def _micros(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def _instant(micros: int) -> datetime:
+    return _EPOCH + micros * _MICROSECOND
+
+
+def _instant_or_none(micros: int | None) -> datetime | None:
+    return None if micros is None else _instant(micros)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

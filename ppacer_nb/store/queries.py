@@ -1,0 +1,257 @@
+"""The read side of a store: typed answers, and SQL for the rest."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ppacer_nb.errors import StoreError
+from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
+from ppacer_nb.model.events import Event
+from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
+from ppacer_nb.model.values import Value
+from ppacer_nb.status import AttemptState, RunState, RunType
+from ppacer_nb.store.codec import event_of, task_shapes
+
+_RUNS = """
+WITH chosen AS (
+    SELECT run_id, seq FROM events
+    WHERE kind = 'run' AND state = 'queued' {where}
+    ORDER BY seq DESC LIMIT ?
+), task_states AS (
+    SELECT run_id, task_id, arg_max(state, seq) AS state
+    FROM events WHERE kind = 'task' AND run_id IN (SELECT run_id FROM chosen)
+    GROUP BY run_id, task_id
+), counts AS (
+    SELECT run_id,
+           count(*) FILTER (state NOT IN ('running', 'up_for_retry')) AS done,
+           count(*) FILTER (state IN ('failed', 'upstream_failed', 'cancelled', 'interrupted')) AS failed
+    FROM task_states GROUP BY run_id
+)
+SELECT r.run_id, r.dag_id, r.run_type, r.logical_date, r.version, r.params, r.state, r.created_at,
+       r.started_at, r.ended_at, r.reason, r.tasks, coalesce(c.done, 0), coalesce(c.failed, 0)
+FROM (SELECT * FROM dag_runs WHERE run_id IN (SELECT run_id FROM chosen)) AS r
+JOIN chosen USING (run_id)
+LEFT JOIN counts AS c USING (run_id)
+ORDER BY chosen.seq DESC
+"""
+
+_ATTEMPTS = """
+SELECT run_id, task_id, attempt, state, queued_at, started_at, ended_at, retry_at, reason, worker,
+       error_kind, error, traceback, notebook, report, value_type, value_size, value_preview
+FROM task_runs WHERE run_id = ?
+ORDER BY coalesce(started_at, ended_at), task_id, attempt
+"""
+
+_LOGS = """
+SELECT run_id, task_id, attempt, ts, level, message, attributes FROM (
+    SELECT * FROM task_logs WHERE run_id = ? {where} ORDER BY seq DESC LIMIT ?
+) ORDER BY seq
+"""
+
+_LAST_POINTS = """
+SELECT dag_id, max(last_point) FROM schedule_events
+WHERE event IN ('regular', 'caught_up', 'skipped') GROUP BY dag_id
+"""
+
+
+class History:
+    """Reads a store. Every method may be called from any thread."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def runs(
+        self, *, dag_id: str | None = None, run_id: str | None = None, limit: int = 50
+    ) -> list[RunRecord]:
+        """Return the latest runs, the newest first."""
+        where, values = _where(dag_id=dag_id, run_id=run_id)
+        return [_run(row) for row in self._rows(_RUNS.format(where=where), [*values, limit])]
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return one run, None if there is none of that id."""
+        return next(iter(self.runs(run_id=run_id, limit=1)), None)
+
+    def run_ids(self, *, limit: int = 200) -> list[str]:
+        """Return the ids of the latest runs, the newest first."""
+        sql = "SELECT run_id FROM events WHERE kind = 'run' AND state = 'queued' ORDER BY seq DESC LIMIT ?"
+        return [run_id for (run_id,) in self._rows(sql, [limit])]
+
+    def attempts(self, run_id: str) -> list[AttemptRecord]:
+        """Return all attempts of a run, in the order in which they began."""
+        return [_attempt(row) for row in self._rows(_ATTEMPTS, [run_id])]
+
+    def logs(
+        self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000
+    ) -> list[LogRecord]:
+        """Return the last `limit` lines of a run's logs, the oldest first."""
+        where, values = _where(task_id=task_id, attempt=attempt)
+        return [_log(row) for row in self._rows(_LOGS.format(where=where), [run_id, *values, limit])]
+
+    def value(self, run_id: str, task_id: str) -> Value | None:
+        """Return what a task of a run handed on, None if it did not succeed."""
+        sql = """SELECT value, value_path, value_size, value_type, value_preview FROM task_events
+                 WHERE run_id = ? AND task_id = ? AND state = 'success' ORDER BY seq DESC LIMIT 1"""
+        for data, path, size, type_name, preview in self._rows(sql, [run_id, task_id]):
+            return Value(data, Path(path) if path else None, size, type_name, preview)
+        return None
+
+    def events(self, run_id: str) -> list[Event]:
+        """Return all that happened to a run, in order: what a replay needs."""
+        sql = "SELECT * FROM events WHERE run_id = ? AND kind <> 'schedule' ORDER BY seq"
+        return [event_of(row) for row in self._rows(sql, [run_id])]
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of the runs that have not ended, the oldest first."""
+        sql = """SELECT run_id FROM events WHERE kind = 'run' GROUP BY run_id
+                 HAVING arg_max(state, seq) IN ('queued', 'running') ORDER BY min(seq)"""
+        return [run_id for (run_id,) in self._rows(sql)]
+
+    def counts(self) -> dict[RunState, int]:
+        """Return how many runs there are in each state."""
+        sql = """SELECT state, count(*) FROM (
+                     SELECT arg_max(state, seq) AS state FROM events WHERE kind = 'run' GROUP BY run_id
+                 ) GROUP BY state"""
+        return {RunState(state): count for state, count in self._rows(sql)}
+
+    def last_points(self) -> dict[str, datetime]:
+        """Return, by DAG, the last schedule point that is accounted for."""
+        return {dag_id: point.replace(tzinfo=UTC) for dag_id, point in self._rows(_LAST_POINTS)}
+
+    def dag_version(self, dag_id: str, version: str | None = None) -> DagVersion | None:
+        """Return a version of a DAG, the newest unless one is named."""
+        where, values = _where(dag_id=dag_id, version=version)
+        sql = f"SELECT * FROM dag_versions WHERE true {where} ORDER BY defined_at DESC LIMIT 1"
+        return next((_version(row) for row in self._rows(sql, values)), None)
+
+    def dag_versions(self) -> list[DagVersion]:
+        """Return the newest version of every DAG that was ever scheduled here, by id."""
+        sql = """SELECT * FROM dag_versions
+                 QUALIFY row_number() OVER (PARTITION BY dag_id ORDER BY defined_at DESC) = 1
+                 ORDER BY dag_id"""
+        return [_version(row) for row in self._rows(sql)]
+
+    def next_number(self, table: str) -> int:
+        """Return the number after the last one of a table's ``seq``, 1 in an empty one."""
+        ((last,),) = self._rows(f"SELECT max(seq) FROM {table}")
+        return int(last or 0) + 1
+
+    def sql(self, query: str, *, limit: int = 1000) -> QueryResult:
+        """Run a query of the user's own and return its first `limit` rows.
+
+        Raises
+        ------
+        StoreError
+            If it is no query that only reads, or DuckDB refuses it; the sentence is DuckDB's.
+        """
+        with self._cursor() as cursor:
+            try:
+                _check_only_reads(cursor, query)
+                cursor.execute(query)
+                columns = [name for name, *_ in cursor.description or ()]
+                rows = cursor.fetchmany(limit + 1)
+            except duckdb.Error as error:
+                raise StoreError(str(error)) from None
+        return QueryResult(columns, rows[:limit], more=len(rows) > limit)
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        try:
+            with self._cursor() as cursor:
+                return cursor.execute(sql, list(values)).fetchall()
+        except duckdb.Error as error:
+            raise StoreError(f"the run history cannot be read: {error}") from error
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:  # a connection is not to be used from two threads at once
+            return self._connection.cursor()
+
+
+def _check_only_reads(cursor: duckdb.DuckDBPyConnection, query: str) -> None:
+    statements = cursor.extract_statements(query)
+    reads = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+    if len(statements) != 1 or statements[0].type not in reads:
+        raise StoreError(
+            "only one SELECT (or SHOW, DESCRIBE, EXPLAIN) at a time: the run history is append-only, "
+            "and the scheduler alone writes it."
+        )
+
+
+def _where(**equal: Any) -> tuple[str, list[Any]]:
+    given = {column: value for column, value in equal.items() if value is not None}
+    return "".join(f" AND {column} = ?" for column in given), list(given.values())
+
+
+def _utc(stored: datetime | None) -> datetime | None:
+    return None if stored is None else stored.replace(tzinfo=UTC)
+
+
+def _run(row: tuple[Any, ...]) -> RunRecord:
+    run_id, dag_id, run_type, point, version, params, state, created, started, ended, *rest = row
+    reason, tasks, done, failed = rest
+    return RunRecord(
+        run_id=run_id,
+        dag_id=dag_id,
+        run_type=RunType(run_type),
+        logical_date=point.replace(tzinfo=UTC),
+        version=version,
+        params=json.loads(params),
+        state=RunState(state),
+        created_at=created.replace(tzinfo=UTC),
+        started_at=_utc(started),
+        ended_at=_utc(ended),
+        reason=reason,
+        tasks=tasks,
+        tasks_done=done,
+        tasks_failed=failed,
+    )
+
+
+def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
+    run_id, task_id, attempt, state, queued, started, ended, retry_at, reason, worker, *rest = row
+    error_kind, error, traceback, notebook, report, value_type, value_size, value_preview = rest
+    return AttemptRecord(
+        run_id=run_id,
+        task_id=task_id,
+        attempt=attempt,
+        state=AttemptState(state),
+        queued_at=_utc(queued),
+        started_at=_utc(started),
+        ended_at=_utc(ended),
+        retry_at=_utc(retry_at),
+        reason=reason,
+        worker=worker,
+        error=ErrorInfo(error_kind, error, traceback or "") if error_kind else None,
+        files=Files(Path(notebook) if notebook else None, Path(report) if report else None),
+        value_type=value_type,
+        value_size=value_size,
+        value_preview=value_preview,
+    )
+
+
+def _log(row: tuple[Any, ...]) -> LogRecord:
+    run_id, task_id, attempt, at, level, message, attributes = row
+    line = LogLine(at.replace(tzinfo=UTC), level, message, json.loads(attributes) if attributes else {})
+    return LogRecord(run_id, task_id, attempt, line)
+
+
+def _version(row: tuple[Any, ...]) -> DagVersion:
+    dag_id, version, defined_at, schedule, timezone, description, tags, params, source, tasks = row
+    return DagVersion(
+        dag_id=dag_id,
+        version=version,
+        defined_at=defined_at.replace(tzinfo=UTC),
+        schedule=schedule,
+        timezone=timezone,
+        description=description,
+        tags=tuple(tags),
+        params=json.loads(params),
+        source=source,
+        tasks=task_shapes(tasks),
+    )

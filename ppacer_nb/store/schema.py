@@ -1,0 +1,148 @@
+"""The tables and views of a store, and how a store of an older schema is brought up to date.
+
+All events share one table: a commit costs about a millisecond for each table it touches, and a task that ends
+usually touches its run too. What only some events carry lies in the JSON column ``detail``, as few columns
+keep the commit short. Users query the views, which have plain names and typed columns. Times are UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_TABLES = """
+CREATE TABLE events (
+    seq     BIGINT NOT NULL,     -- the order of the log, without gaps or repetitions
+    ts      TIMESTAMP NOT NULL,
+    kind    VARCHAR NOT NULL,    -- run, task, schedule
+    dag_id  VARCHAR NOT NULL,
+    run_id  VARCHAR,
+    task_id VARCHAR,
+    attempt INTEGER,             -- from 1; 0 for a task that ended without one
+    state   VARCHAR NOT NULL,
+    detail  JSON,
+    value   BLOB                 -- a small result, pickled
+);
+CREATE TABLE task_logs (
+    run_id     VARCHAR NOT NULL,
+    task_id    VARCHAR NOT NULL,
+    attempt    INTEGER NOT NULL,
+    seq        BIGINT NOT NULL,  -- the order of the lines
+    ts         TIMESTAMP NOT NULL,
+    level      VARCHAR NOT NULL,
+    message    VARCHAR NOT NULL,
+    attributes JSON
+);
+CREATE TABLE dag_versions (
+    dag_id      VARCHAR NOT NULL,
+    version     VARCHAR NOT NULL,
+    defined_at  TIMESTAMP NOT NULL,
+    schedule    VARCHAR NOT NULL,
+    timezone    VARCHAR NOT NULL,
+    description VARCHAR NOT NULL,
+    tags        VARCHAR[] NOT NULL,
+    params      JSON NOT NULL,
+    source      VARCHAR NOT NULL,
+    tasks       JSON NOT NULL
+);
+CREATE TABLE notifications (
+    ts       TIMESTAMP NOT NULL,
+    kind     VARCHAR NOT NULL,
+    dag_id   VARCHAR NOT NULL,
+    run_id   VARCHAR,
+    task_id  VARCHAR,
+    attempt  INTEGER,
+    message  VARCHAR NOT NULL,
+    problems VARCHAR             -- what receivers raised, if one did
+);
+"""
+
+_VIEWS = """
+CREATE VIEW run_events AS
+SELECT seq, ts, run_id, dag_id, state,
+       detail->>'run_type' AS run_type,
+       make_timestamp((detail->>'logical_date')::BIGINT) AS logical_date,
+       detail->>'version' AS version,
+       detail->'params' AS params,
+       (detail->>'tasks')::INTEGER AS tasks,
+       coalesce(detail->>'reason', '') AS reason
+FROM events WHERE kind = 'run';
+
+CREATE VIEW task_events AS
+SELECT seq, ts, run_id, dag_id, task_id, attempt, state,
+       make_timestamp((detail->>'queued_at')::BIGINT) AS queued_at,
+       make_timestamp((detail->>'retry_at')::BIGINT) AS retry_at,
+       coalesce(detail->>'reason', '') AS reason,
+       coalesce(detail->>'worker', '') AS worker,
+       detail->>'$.error.kind' AS error_kind,
+       detail->>'$.error.message' AS error,
+       detail->>'$.error.traceback' AS traceback,
+       detail->>'notebook' AS notebook,
+       detail->>'report' AS report,
+       detail->>'$.value.type' AS value_type,
+       (detail->>'$.value.size')::BIGINT AS value_size,
+       detail->>'$.value.preview' AS value_preview,
+       detail->>'$.value.path' AS value_path,
+       value
+FROM events WHERE kind = 'task';
+
+CREATE VIEW schedule_events AS
+SELECT seq, ts, dag_id, state AS event, run_id,
+       make_timestamp((detail->>'first')::BIGINT) AS first_point,
+       make_timestamp((detail->>'last')::BIGINT) AS last_point,
+       (detail->>'count')::BIGINT AS points
+FROM events WHERE kind = 'schedule';
+
+CREATE VIEW dag_runs AS
+SELECT run_id,
+       any_value(dag_id) AS dag_id,
+       max(run_type) AS run_type,
+       max(logical_date) AS logical_date,
+       arg_max(state, seq) AS state,
+       min(ts) FILTER (state = 'queued') AS created_at,
+       min(ts) FILTER (state = 'running') AS started_at,
+       max(ts) FILTER (state IN ('success', 'failed', 'cancelled')) AS ended_at,
+       ended_at - started_at AS duration,
+       arg_max(reason, seq) AS reason,
+       max(version) AS version,
+       max(params::VARCHAR)::JSON AS params,
+       max(tasks) AS tasks
+FROM run_events GROUP BY run_id;
+
+CREATE VIEW task_runs AS
+SELECT run_id, task_id, attempt,
+       any_value(dag_id) AS dag_id,
+       arg_max(state, seq) AS state,
+       max(queued_at) AS queued_at,
+       min(ts) FILTER (state = 'running') AS started_at,
+       max(ts) FILTER (state <> 'running') AS ended_at,
+       ended_at - started_at AS duration,
+       max(retry_at) AS retry_at,
+       arg_max(reason, seq) AS reason,
+       max(worker) AS worker,
+       max(error_kind) AS error_kind,
+       max(error) AS error,
+       max(traceback) AS traceback,
+       max(notebook) AS notebook,
+       max(report) AS report,
+       max(value_type) AS value_type,
+       max(value_size) AS value_size,
+       max(value_preview) AS value_preview
+FROM task_events GROUP BY run_id, task_id, attempt;
+
+CREATE VIEW dags AS
+SELECT dag_id,
+       arg_max(version, defined_at) AS version,
+       max(defined_at) AS defined_at,
+       arg_max(schedule, defined_at) AS schedule,
+       arg_max(timezone, defined_at) AS timezone,
+       arg_max(description, defined_at) AS description,
+       arg_max(tags, defined_at) AS tags,
+       count(*) AS versions
+FROM dag_versions GROUP BY dag_id;
+"""
+
+#: The n-th entry brings a store from schema n to schema n + 1. Entries are added, never changed.
+MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS,)
+
+#: The schema that this version of ppacer_nb reads and writes.
+SCHEMA = len(MIGRATIONS)

@@ -1,0 +1,61 @@
+"""DAGs as graphs to draw: from a definition, or from what the history kept of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ppacer_nb.model.dag import DagSpec
+from ppacer_nb.model.durations import format_duration
+from ppacer_nb.model.history import DagVersion, TaskShape
+from ppacer_nb.model.task import TaskSpec
+from ppacer_nb.status import AttemptState, TriggerRule
+from ppacer_nb.views.graph import Graph, GraphEdge, GraphNode
+
+
+def dag_graph(dag: DagSpec) -> Graph:
+    """Return the graph of a definition; each task's details say its options."""
+    shapes = [_shape(task) for task in dag.tasks.values()]
+    details = {task.id: _details(task) for task in dag.tasks.values()}
+    return Graph(_title(dag), _nodes(shapes, details, {}), _edges(shapes))
+
+
+def run_graph(version: DagVersion, states: Mapping[str, AttemptState]) -> Graph:
+    """Return the graph of a stored version, with the states of its tasks in one run."""
+    return Graph(version.dag_id, _nodes(version.tasks, {}, states), _edges(version.tasks))
+
+
+def _shape(task: TaskSpec) -> TaskShape:
+    return TaskShape(task.id, task.kind, task.work.name, task.upstreams, tuple(task.data_upstreams))
+
+
+def _title(dag: DagSpec) -> str:
+    return f"{dag.id} · {dag.schedule}" if dag.schedule is not None else dag.id
+
+
+def _nodes(
+    tasks: Iterable[TaskShape], details: Mapping[str, str], states: Mapping[str, AttemptState]
+) -> tuple[GraphNode, ...]:
+    return tuple(
+        GraphNode(id=t.id, kind=t.kind, label=t.id, detail=details.get(t.id, t.name), state=states.get(t.id))
+        for t in tasks
+    )
+
+
+def _edges(tasks: Iterable[TaskShape]) -> tuple[GraphEdge, ...]:
+    return tuple(
+        GraphEdge(upstream, task.id, carries_data=upstream in task.data_upstreams)
+        for task in tasks
+        for upstream in task.upstreams
+    )
+
+
+def _details(task: TaskSpec) -> str:
+    options = task.options
+    parts = [task.work.name]
+    if options.retries:
+        parts.append(f"retries {options.retries}")
+    if options.timeout is not None:
+        parts.append(f"timeout {format_duration(options.timeout)}")
+    if options.trigger_rule is not TriggerRule.ALL_SUCCESS:
+        parts.append(f"trigger rule {options.trigger_rule}")
+    return ", ".join(parts)
