@@ -2,63 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
+from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.status import RunState
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerInfo:
-    """A scheduler at one moment."""
-
-    running: bool  #: False: only its history is left
-    store: str  #: the path of the store, or "in memory"
-    pid: int | None = None
-    notebook: str = ""  #: the notebook or program it runs in
-    started_at: datetime | None = None
-    max_workers: int = 0
-    busy: int = 0  #: tasks that run
-    queued: int = 0  #: tasks that wait for a worker
-    problem: str = ""  #: a sentence, where it cannot do its work
-
-
-@dataclass(frozen=True, slots=True)
-class DagSummary:
-    """A DAG at one moment."""
-
-    dag_id: str
-    version: str
-    schedule: str  #: as it was written, "" without one
-    timezone: str
-    description: str
-    tags: Sequence[str]
-    defined: bool  #: False: known from the history only
-    next_point: datetime | None = None
-    active_runs: int = 0
-    queued_runs: int = 0
-    problem: str = ""  #: why its schedule stands still, where it does
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a notebook that runs now has come."""
-
-    task_id: str
-    attempt: int
-    cell: int
-    cells: int
-
-
-@dataclass(frozen=True, slots=True)
-class StopReport:
-    """What stopping a scheduler did."""
-
-    finished: int  #: attempts that ended by themselves while it waited
-    cancelled: Sequence[str]  #: ids of the runs that were ended early
 
 
 class HistoryApi(Protocol):

@@ -29,7 +29,7 @@ from ppacer_nb.model.attempt import (
 from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
-from ppacer_nb.scheduler.api import StopReport
+from ppacer_nb.model.overview import StopReport
 from ppacer_nb.scheduler.clock import Clock, Signal
 from ppacer_nb.status import RunState
 from ppacer_nb.store.writer import LogWriter

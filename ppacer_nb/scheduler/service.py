@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -18,13 +19,13 @@ from ppacer_nb.errors import InvalidOption, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.dag import DagSpec, did_you_mean
-from ppacer_nb.model.history import DagVersion
 from ppacer_nb.model.ids import run_id_of
 from ppacer_nb.model.notification import Notification
+from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
-from ppacer_nb.scheduler.api import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
+from ppacer_nb.scheduler.offline import summary_of
 from ppacer_nb.scheduler.recovery import interrupted
 from ppacer_nb.status import RunState, RunType
 from ppacer_nb.store.codec import notification_row, version_row
@@ -59,6 +60,9 @@ class Scheduler:
         self.options = options
         self._clock = clock or SystemClock()
         self._started_at = self._clock.now()
+        self._at_stop: list[Callable[[], None]] = []
+        self._stopping = threading.Lock()
+        self._stop_report: StopReport | None = None
         self._store = Store(options.store, on_failure=lambda error: self._loop.fail(error))
         self.history = self._store.history
         self._accounted = self.history.last_points()
@@ -112,7 +116,7 @@ class Scheduler:
             lambda coordinator: {id: _defined(entry) for id, entry in coordinator.dags.items()}
         )
         for version in self.history.dag_versions():
-            defined.setdefault(version.dag_id, _only_stored(version))
+            defined.setdefault(version.dag_id, summary_of(version))
         return [defined[id] for id in sorted(defined)]
 
     def progress(self, run_id: str) -> list[Progress]:
@@ -160,11 +164,27 @@ class Scheduler:
         self._loop.ask(lambda coordinator, now: (None, coordinator.cancel_run(run_id, reason, now)))
 
     def stop(self, *, wait: timedelta) -> StopReport:
-        """Stop: start nothing more, wait for what runs, cancel what is left then, close the store."""
-        report = self._loop.stop(wait)
-        self._notifier.close()
-        self._store.close()
-        return report
+        """Stop: start nothing more, wait for what runs, cancel what is left then, close the store.
+
+        A second call returns the report of the first.
+        """
+        with self._stopping:
+            if self._stop_report is None:
+                self._stop_report = self._loop.stop(wait)
+                self._notifier.close()
+                self._store.close()
+                for callback in self._at_stop:
+                    callback()
+        return self._stop_report
+
+    def at_stop(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once the scheduler has stopped, whoever stopped it."""
+        self._at_stop.append(callback)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not been stopped."""
+        return self._stop_report is None
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener` with the ids of runs and DAGs that changed. See `SchedulerApi.subscribe`."""
@@ -229,16 +249,4 @@ def _defined(entry: DagEntry) -> DagSummary:
         active_runs=len(entry.active),
         queued_runs=len(entry.waiting),
         problem=entry.problem,
-    )
-
-
-def _only_stored(version: DagVersion) -> DagSummary:
-    return DagSummary(
-        dag_id=version.dag_id,
-        version=version.version,
-        schedule=version.schedule,
-        timezone=version.timezone,
-        description=version.description,
-        tags=version.tags,
-        defined=False,
     )

@@ -1,0 +1,93 @@
+"""Only the history of a scheduler that is not running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+from ppacer_nb.errors import NotRunning
+from ppacer_nb.model.history import DagVersion
+from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.store.store import Store
+
+
+class OfflineScheduler:
+    """A store opened for reading its history; whatever needs a scheduler raises `NotRunning`.
+
+    Raises
+    ------
+    StoreLocked
+        If a scheduler holds the store.
+    NotRunning
+        If there is no store at `path`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise NotRunning(f"there is no run history at {path}: start a scheduler with %ppacer start.")
+        self._store = Store(path)
+        self.history = self._store.history
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def info(self) -> SchedulerInfo:
+        """Say that no scheduler is running."""
+        return SchedulerInfo(running=False, store=str(self._store.path))
+
+    def dags(self) -> list[DagSummary]:
+        """Return the DAGs that were scheduled here, by id."""
+        return [summary_of(version) for version in self.history.dag_versions()]
+
+    def progress(self, run_id: str) -> list[Progress]:
+        """Nothing runs."""
+        return []
+
+    def trigger(
+        self,
+        dag_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        logical_date: datetime | None = None,
+        by: str = "",
+    ) -> str:
+        """Raise NotRunning."""
+        _not_running("trigger a DAG")
+
+    def cancel(self, run_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("cancel a run")
+
+    def stop(self, *, wait: timedelta) -> StopReport:
+        """Raise NotRunning."""
+        _not_running("stop")
+
+    def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
+        """Nothing changes any more."""
+        return lambda: None
+
+
+def summary_of(version: DagVersion) -> DagSummary:
+    """Return a DAG as only the history knows it."""
+    return DagSummary(
+        dag_id=version.dag_id,
+        version=version.version,
+        schedule=version.schedule,
+        timezone=version.timezone,
+        description=version.description,
+        tags=version.tags,
+        defined=False,
+    )
+
+
+def _not_running(wish: str) -> NoReturn:
+    raise NotRunning(f"no scheduler is running here to {wish}: start one with %ppacer start.")

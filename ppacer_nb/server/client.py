@@ -1,0 +1,188 @@
+"""A scheduler in another process, behind the same interface as one in this process."""
+
+from __future__ import annotations
+
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ppacer_nb.errors import NotRunning
+from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
+from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.server.address import Address
+from ppacer_nb.server.wire import decode, encode, error_of
+from ppacer_nb.status import RunState
+
+_TIMEOUT = 60.0  # seconds; a stop may take longer and has its own
+
+# A proxy of the environment is not for loopback.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class RemoteHistory:
+    """Reads the history that another process holds."""
+
+    def __init__(self, address: Address) -> None:
+        self._http = _Http(address)
+
+    def runs(
+        self, *, dag_id: str | None = None, run_id: str | None = None, limit: int = 50
+    ) -> list[RunRecord]:
+        """Return the latest runs, the newest first."""
+        found: list[RunRecord] = self._http.get(
+            "runs", list[RunRecord], dag_id=dag_id, run_id=run_id, limit=limit
+        )
+        return found
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return one run, None if there is none of that id."""
+        return next(iter(self.runs(run_id=run_id, limit=1)), None)
+
+    def run_ids(self, *, limit: int = 200) -> list[str]:
+        """Return the ids of the latest runs, the newest first."""
+        found: list[str] = self._http.get("run_ids", list[str], limit=limit)
+        return found
+
+    def counts(self) -> dict[RunState, int]:
+        """Return how many runs there are in each state."""
+        found: dict[RunState, int] = self._http.get("counts", dict[RunState, int])
+        return found
+
+    def attempts(self, run_id: str) -> list[AttemptRecord]:
+        """Return all attempts of a run, in the order in which they began."""
+        found: list[AttemptRecord] = self._http.get(f"runs/{quote(run_id)}/attempts", list[AttemptRecord])
+        return found
+
+    def logs(
+        self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000
+    ) -> list[LogRecord]:
+        """Return the last `limit` lines of a run's logs, the oldest first."""
+        found: list[LogRecord] = self._http.get(
+            f"runs/{quote(run_id)}/logs", list[LogRecord], task_id=task_id, attempt=attempt, limit=limit
+        )
+        return found
+
+    def dag_version(self, dag_id: str, version: str | None = None) -> DagVersion | None:
+        """Return what a version of a DAG looked like, the newest unless one is named."""
+        found: DagVersion | None = self._http.get(
+            f"dags/{quote(dag_id)}/version", DagVersion | None, version=version
+        )
+        return found
+
+    def sql(self, query: str, *, limit: int = 1000) -> QueryResult:
+        """Run a reading query; times and other values that JSON does not know come back as text."""
+        found: QueryResult = self._http.post(f"sql?limit={limit}", QueryResult, {"query": query})
+        return found
+
+
+class RemoteScheduler:
+    """A scheduler in another process of this machine.
+
+    Raises
+    ------
+    NotRunning
+        By every method, if it does not answer.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.history = RemoteHistory(address)
+        self._http = _Http(address)
+
+    def info(self) -> SchedulerInfo:
+        """Return how the scheduler is."""
+        info: SchedulerInfo = self._http.get("info", SchedulerInfo)
+        return info
+
+    def dags(self) -> list[DagSummary]:
+        """Return all DAGs, also those known from the history only, by id."""
+        found: list[DagSummary] = self._http.get("dags", list[DagSummary])
+        return found
+
+    def progress(self, run_id: str) -> list[Progress]:
+        """Return how far the notebooks of a run have come that run now."""
+        found: list[Progress] = self._http.get(f"runs/{quote(run_id)}/progress", list[Progress])
+        return found
+
+    def trigger(
+        self,
+        dag_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        logical_date: datetime | None = None,
+        by: str = "",
+    ) -> str:
+        """Start a manual run now and return its id; `params` as JSON carries them."""
+        date = logical_date.isoformat() if logical_date is not None else None
+        body = {"params": params, "logical_date": date, "by": by}
+        run_id: str = self._http.post(f"dags/{quote(dag_id)}/trigger", str, body)
+        return run_id
+
+    def cancel(self, run_id: str, *, by: str = "") -> None:
+        """End an unfinished run early; raises NotFound if there is none of that id."""
+        self._http.post(f"runs/{quote(run_id)}/cancel", None, {"by": by})
+
+    def stop(self, *, wait: timedelta) -> StopReport:
+        """Stop the scheduler: start nothing more, wait for what runs, cancel what is left then."""
+        seconds = wait.total_seconds()
+        report: StopReport = self._http.post(
+            "stop", StopReport, {"wait_s": seconds}, timeout=seconds + _TIMEOUT
+        )
+        return report
+
+    def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
+        """Call `listener` with the ids of runs and DAGs that changed. See `SchedulerApi.subscribe`."""
+        stream = self._http.open("GET", "changes", None, timeout=None)
+        ended = threading.Event()
+
+        def follow() -> None:
+            try:
+                for line in stream:
+                    if not ended.is_set():
+                        listener(frozenset(decode(line, list[str])))
+            except (OSError, ValueError):  # closed, by unsubscribing or because the scheduler ended
+                return
+
+        threading.Thread(target=follow, name="ppacer-changes", daemon=True).start()
+
+        def unsubscribe() -> None:
+            ended.set()
+            stream.close()
+
+        return unsubscribe
+
+
+class _Http:
+    def __init__(self, address: Address) -> None:
+        self._address = address
+
+    def get(self, path: str, type_: Any, **arguments: object) -> Any:
+        query = urlencode({name: value for name, value in arguments.items() if value is not None})
+        return self._call("GET", f"{path}?{query}" if query else path, None, type_, _TIMEOUT)
+
+    def post(self, path: str, type_: Any, body: Mapping[str, Any], timeout: float = _TIMEOUT) -> Any:
+        return self._call("POST", path, encode(body), type_, timeout)
+
+    def open(self, method: str, path: str, body: bytes | None, timeout: float | None) -> Any:
+        request = urllib.request.Request(
+            f"{self._address.url}/api/{path}",
+            data=body,
+            method=method,
+            headers={"Authorization": f"Bearer {self._address.token}"},
+        )
+        try:
+            return _opener.open(request, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            answer = decode(error.read(), dict[str, str])
+            raise error_of(answer["error"], answer["message"]) from None
+        except OSError as error:
+            who = f"process {self._address.pid} ({self._address.notebook or 'no notebook'})"
+            raise NotRunning(f"the scheduler of {who} does not answer: {error}") from None
+
+    def _call(self, method: str, path: str, body: bytes | None, type_: Any, timeout: float) -> Any:
+        with self.open(method, path, body, timeout) as response:
+            return decode(response.read(), type_)
