@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from ppacer_nb import values
@@ -17,11 +19,13 @@ from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
 from ppacer_nb.model.dag import DagSpec, did_you_mean
 from ppacer_nb.model.history import AttemptRecord, RunRecord
 from ppacer_nb.model.values import Value
-from ppacer_nb.scheduler.clock import Clock
 from ppacer_nb.scheduler.service import DEFAULT_MAX_WORKERS, Scheduler, SchedulerOptions
 from ppacer_nb.status import AttemptState, RunState
+from ppacer_nb.views.answers import Reader, run_page
+from ppacer_nb.views.tables import Rendered
 
 EXECUTORS = ("kernel", "thread")
+OnChange = Callable[[RunRecord, Sequence[AttemptRecord]], None]
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,15 @@ class TaskResult:
 class RunResult(Mapping[str, TaskResult]):
     """How a run ended: its tasks by id, in the order of the graph."""
 
-    def __init__(self, run: RunRecord, tasks: Mapping[str, TaskResult], folder: Path) -> None:
+    def __init__(
+        self,
+        run: RunRecord,
+        attempts: Sequence[AttemptRecord],
+        tasks: Mapping[str, TaskResult],
+        folder: Path,
+    ) -> None:
         self.run = run
+        self.attempts = attempts  #: of all tasks, in the order in which they began
         self.folder = folder  #: where its files are; a temporary one goes when the result does
         self._tasks = tasks
 
@@ -88,6 +99,17 @@ class RunResult(Mapping[str, TaskResult]):
     def __len__(self) -> int:
         return len(self._tasks)
 
+    def __repr__(self) -> str:
+        return self._page().text
+
+    def _repr_html_(self) -> str:
+        return self._page().html
+
+    def _page(self) -> Rendered:
+        ended = self.run.ended_at
+        assert ended is not None
+        return run_page(self.run, self.attempts, None, [], Reader(ended, ended.astimezone().tzinfo or UTC))
+
 
 def run_once(
     dag: DagSpec,
@@ -96,14 +118,17 @@ def run_once(
     params: Mapping[str, Any] | None = None,
     store: Path | None = None,
     executor: str | None = None,
-    clock: Clock | None = None,
+    on_change: OnChange | None = None,
 ) -> RunResult:
-    """Run `dag` to its end in a scheduler of its own and return what came out. See `DAG.run`."""
+    """Run `dag` to its end in a scheduler of its own and return what came out. See `DAG.run`.
+
+    `on_change` is called, in the calling thread, with the run and its attempts whenever they changed.
+    """
     temporary = None if store is not None else Path(tempfile.mkdtemp(prefix="ppacer-"))
     folder = temporary if store is None else store.absolute().parent / "runs"
     assert folder is not None
     try:
-        result = _run(dag, folder, logical_date, params, store, executor, clock)
+        result = _run(dag, folder, logical_date, params, store, executor, on_change)
     except BaseException:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -120,7 +145,7 @@ def _run(
     params: Mapping[str, Any] | None,
     store: Path | None,
     executor: str | None,
-    clock: Clock | None,
+    on_change: OnChange | None,
 ) -> RunResult:
     pools = {task.options.pool for task in dag.tasks.values()} - {None}
     options = SchedulerOptions(
@@ -130,15 +155,33 @@ def _run(
         receivers=(),
         notebook="dag.run()",
     )
-    scheduler = Scheduler(options, clock)
+    scheduler = Scheduler(options)
     try:
         scheduler.register(_on_executor(dag, executor), scheduled=False)
         run_id, end = scheduler.trigger_run(dag.id, params=params, logical_date=logical_date, by="dag.run()")
+        if on_change is not None:
+            _follow(scheduler, run_id, end, on_change)
         end.result()
         scheduler.flush()
         return _result(scheduler, dag, run_id, folder)
     finally:
         scheduler.stop(wait=timedelta(0))  # nothing runs any more, or it is to be cancelled
+
+
+def _follow(scheduler: Scheduler, run_id: str, end: Future[RunState], on_change: OnChange) -> None:
+    changes: SimpleQueue[object] = SimpleQueue()
+    unsubscribe = scheduler.subscribe(changes.put)
+    end.add_done_callback(lambda _: changes.put(None))
+    more: object = True
+    while more is not None:
+        while not changes.empty() and more is not None:
+            more = changes.get()
+        run = scheduler.history.run(run_id)
+        assert run is not None
+        on_change(run, scheduler.history.attempts(run_id))
+        if more is not None:
+            more = changes.get()
+    unsubscribe()
 
 
 def _on_executor(dag: DagSpec, executor: str | None) -> DagSpec:
@@ -176,4 +219,4 @@ def _result(scheduler: Scheduler, dag: DagSpec, run_id: str, folder: Path) -> Ru
             logs=[record.line for record in lines if record.task_id == id],
             _value=history.value(run_id, id),
         )
-    return RunResult(run, tasks, folder / run_id)
+    return RunResult(run, attempts, tasks, folder / run_id)

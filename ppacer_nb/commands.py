@@ -1,0 +1,124 @@
+"""The commands that ``%ppacer`` and ``ppacer`` share: ask a scheduler, answer with something to show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ppacer_nb.errors import InvalidParameters, NotFound
+from ppacer_nb.model.dag import did_you_mean
+from ppacer_nb.model.history import RunRecord
+from ppacer_nb.scheduler.api import SchedulerApi
+from ppacer_nb.views import answers
+from ppacer_nb.views.answers import Reader
+from ppacer_nb.views.tables import Rendered
+
+_COMPLETED_RUNS = 200
+
+
+def reader() -> Reader:
+    """Return who reads: now, in this machine's zone."""
+    local = datetime.now(UTC).astimezone()
+    assert local.tzinfo is not None
+    return Reader(local, local.tzinfo)
+
+
+def runs(api: SchedulerApi, dag_id: str | None, limit: int) -> Rendered:
+    """Return the latest runs, of one DAG or of all."""
+    if dag_id is not None:
+        _check_dag(api, dag_id)
+    return answers.run_table(api.history.runs(dag_id=dag_id, limit=limit), reader())
+
+
+def show(api: SchedulerApi, name: str | None) -> Rendered:
+    """Return all about one run."""
+    run = find_run(api, name)
+    return answers.run_page(
+        run,
+        api.history.attempts(run.run_id),
+        api.history.dag_version(run.dag_id, run.version),
+        api.progress(run.run_id),
+        reader(),
+    )
+
+
+def logs(
+    api: SchedulerApi, name: str | None, task_id: str | None, attempt: int | None, limit: int
+) -> Rendered:
+    """Return the last lines of a run's logs; with several tasks in it, each line names its own."""
+    run = find_run(api, name)
+    records = api.history.logs(run.run_id, task_id=task_id, attempt=attempt, limit=limit)
+    if task_id is not None and not records:
+        known = {a.task_id for a in api.history.attempts(run.run_id)}
+        if task_id not in known:
+            raise NotFound(f"run {run.run_id!r} has no task {task_id!r}{did_you_mean(task_id, known)}.")
+    several = len({record.task_id for record in records}) > 1
+    lines = [
+        replace(r.line, attributes={"task": r.task_id, **r.line.attributes}) if several else r.line
+        for r in records
+    ]
+    return answers.log_page(lines, reader())
+
+
+def find_run(api: SchedulerApi, name: str | None) -> RunRecord:
+    """Return the run that `name` means: its id, the start of it, or a DAG's id for that DAG's latest run.
+
+    Without a name it is the latest run of all.
+
+    Raises
+    ------
+    NotFound
+        If it means none, or several.
+    """
+    history = api.history
+    if name is None:
+        found = history.runs(limit=1)
+        if not found:
+            raise NotFound("there are no runs yet: %ppacer trigger DAG starts one.")
+        return found[0]
+    if "/" not in name:
+        _check_dag(api, name)
+        found = history.runs(dag_id=name, limit=1)
+        if not found:
+            raise NotFound(f"DAG {name!r} has not run yet: %ppacer trigger {name} runs it now.")
+        return found[0]
+    run = history.run(name)
+    if run is not None:
+        return run
+    known = history.run_ids(limit=_COMPLETED_RUNS)
+    matching = [run_id for run_id in known if run_id.startswith(name)]
+    if len(matching) == 1 and (run := history.run(matching[0])) is not None:
+        return run
+    if matching:
+        raise NotFound(f"{name!r} could be {len(matching)} runs, such as {matching[0]!r}: write more of it.")
+    raise NotFound(f"no run {name!r}{did_you_mean(name, known)}.")
+
+
+def parse_params(given: Iterable[str]) -> dict[str, Any]:
+    """Return ``["day=2026-11-23", "limit=5"]`` as values: JSON where it is JSON, text elsewhere.
+
+    Raises
+    ------
+    InvalidParameters
+        If one has no ``=``.
+    """
+    params: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InvalidParameters(f"parameter {text!r} is not of the form NAME=VALUE.")
+        try:
+            params[name] = json.loads(value)
+        except ValueError:
+            params[name] = value
+    return params
+
+
+def _check_dag(api: SchedulerApi, dag_id: str) -> None:
+    known = [dag.dag_id for dag in api.dags()]
+    if dag_id not in known:
+        listed = f": there are {', '.join(known)}" if known else ": none is defined yet"
+        raise NotFound(f"no DAG {dag_id!r}{did_you_mean(dag_id, known)}{listed}.")

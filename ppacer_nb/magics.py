@@ -1,0 +1,339 @@
+"""``%ppacer`` and ``%%ppacer sql``: the scheduler at the notebook's command."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+from IPython.display import display
+
+from ppacer_nb import commands
+from ppacer_nb.errors import InvalidOption, NotRunning, PpacerError
+from ppacer_nb.model.durations import parse_duration
+from ppacer_nb.model.history import QueryResult
+from ppacer_nb.scheduler.api import SchedulerApi
+from ppacer_nb.scheduler.service import DEFAULT_MAX_WORKERS
+from ppacer_nb.session import Session, notebook_name
+from ppacer_nb.views import answers
+from ppacer_nb.views.page import note
+from ppacer_nb.views.tables import Rendered, combine
+
+EPILOG = "Where RUN is asked for, a DAG's id means its latest run, and nothing means the latest of all."
+
+
+class _Usage(Exception):
+    """A command line that cannot be read: what to say of it."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _Usage(f"{message[:1].upper()}{message[1:]}.\n{self.format_usage().strip()}")
+
+
+class QueryAnswer:
+    """The rows of ``%ppacer sql``, which has shown them already: ``rows = %ppacer sql SELECT ...``."""
+
+    def __init__(self, result: QueryResult) -> None:
+        self.columns = list(result.columns)
+        self.rows = [tuple(row) for row in result.rows]
+
+    def df(self) -> Any:
+        """Return the rows as a pandas DataFrame."""
+        import pandas as pd  # an extra: only who asks for a frame needs it
+
+        return pd.DataFrame(self.rows, columns=self.columns)
+
+    def __iter__(self) -> Any:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<{len(self.rows)} rows of {', '.join(self.columns)}>"
+
+    def _ipython_display_(self) -> None:
+        """Nothing: the command has shown the table."""
+
+
+@magics_class
+class PpacerMagics(Magics):
+    """The magic, for one kernel."""
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        super().__init__(shell)
+        self._session = session
+        self._parser = build_parser()
+        self._dashboard: Any = None
+        self._commands: dict[str, Callable[[argparse.Namespace], Rendered | None]] = {
+            "start": self._start,
+            "stop": self._stop,
+            "status": self._status,
+            "dags": self._dags,
+            "runs": self._runs,
+            "show": self._show,
+            "logs": self._logs,
+            "trigger": self._trigger,
+            "cancel": self._cancel,
+            "dashboard": self._show_dashboard,
+            "help": self._help,
+        }
+
+    @line_cell_magic
+    def ppacer(self, line: str, cell: str | None = None) -> QueryAnswer | None:
+        """Schedule the DAGs of this notebook. ``%ppacer help`` lists the commands."""
+        try:
+            command, _, rest = line.strip().partition(" ")
+            if command == "sql":
+                return self._sql("\n".join(filter(None, [rest.strip(), cell])))
+            if cell is not None:
+                raise _Usage("Only sql takes a whole cell: %%ppacer sql, and the query below it.")
+            arguments = self._parser.parse_args(shlex.split(line) or ["help"])
+            shown = self._commands[arguments.command](arguments)
+            if shown is not None:
+                display(shown)
+        except (PpacerError, _Usage, ValueError) as error:
+            display(note(_sentence(error), kind="error"))
+        return None
+
+    def after_cell(self, *_: object) -> None:
+        """Give the scheduler what the cell has defined anew."""
+        for registered in self._session.register():
+            if registered.problem:
+                display(note(registered.problem, kind="error"))
+            else:
+                verb = "is scheduled now" if registered.is_new else "has a new version: the next run uses it"
+                display(note(f"{registered.dag_id} {verb}.", kind="success"))
+
+    @context_matcher()  # type: ignore[untyped-decorator]
+    def complete(self, context: CompletionContext) -> SimpleMatcherResult:
+        """Complete commands, options, DAGs, runs and tasks of ``%ppacer``."""
+        words = context.line_with_cursor[: _column(context)].split(" ")
+        if words[0] not in ("%ppacer", "%%ppacer") or len(words) < 2:
+            return {"completions": []}
+        options = [word for word in self._candidates(words[1:-1]) if word.startswith(words[-1])]
+        return {
+            "completions": [SimpleCompletion(word, type="ppacer") for word in options],
+            "matched_fragment": words[-1],
+            "suppress": True,
+            "ordered": True,
+        }
+
+    def _candidates(self, before: Sequence[str]) -> list[str]:
+        if not before:
+            return [*self._commands, "sql"]
+        command, given = before[0], [word for word in before[1:] if not word.startswith("-")]
+        if command == "help":
+            return [*self._commands, "sql"]
+        wanted = _ARGUMENTS.get(command, [])
+        if len(given) >= len(wanted):
+            return _option_names(self._parser, command)
+        try:
+            with self._session.api() as api:
+                return wanted[len(given)](api, given)
+        except PpacerError:  # nothing to complete from; the command itself will say why
+            return []
+
+    def _start(self, given: argparse.Namespace) -> Rendered:
+        if self._session.is_running:
+            text = "The scheduler runs in this kernel already; new definitions reach it by themselves."
+            return combine(note(text), self._status(given))
+        self._session.start(
+            store=given.store,
+            max_workers=_at_least_one(given.workers),
+            pools=dict(_pool(text) for text in given.pool),
+            executor=given.executor,
+        )
+        refused = [r for r in self._session.register() if r.problem]
+        return combine(*(note(r.problem, kind="error") for r in refused), self._status(given))
+
+    def _stop(self, given: argparse.Namespace) -> Rendered:
+        wait = parse_duration(given.wait, what="--wait")
+        with self._session.api() as api:
+            return answers.stopped(api.stop(wait=wait))
+
+    def _status(self, _: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            here = self._session.is_running
+            return answers.status(api.info(), api.dags(), api.history.counts(), commands.reader(), here=here)
+
+    def _dags(self, _: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            return answers.dag_table(api.dags(), commands.reader())
+
+    def _runs(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            return commands.runs(api, given.dag, _at_least_one(given.n))
+
+    def _show(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            return commands.show(api, given.run)
+
+    def _logs(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            return commands.logs(api, given.run, given.task, given.attempt, _at_least_one(given.n))
+
+    def _trigger(self, given: argparse.Namespace) -> Rendered:
+        date = _aware(given.date) if given.date else None
+        with self._session.api() as api:
+            run_id = api.trigger(
+                given.dag, params=commands.parse_params(given.p), logical_date=date, by=notebook_name()
+            )
+        return note(f"Run {run_id} begins.", kind="success", hint=f"%ppacer show {given.dag}")
+
+    def _cancel(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            run_id = commands.find_run(api, given.run).run_id
+            api.cancel(run_id, by=notebook_name())
+        return note(f"Run {run_id} is being cancelled.")
+
+    def _sql(self, query: str) -> QueryAnswer:
+        if not query.strip():
+            raise _Usage("Give a query: %ppacer sql SELECT * FROM dag_runs")
+        with self._session.api() as api:
+            result = api.history.sql(query)
+        display(answers.query_table(result))
+        return QueryAnswer(result)
+
+    def _show_dashboard(self, _: argparse.Namespace) -> None:
+        # Not at the top: widgets take a while to import, and a terminal never needs them.
+        from ppacer_nb.widgets import dashboard
+
+        if self._dashboard is not None:
+            self._dashboard.close()
+        scheduler = self._session.running()
+        if scheduler is None:
+            raise NotRunning("there is nothing to watch, as no scheduler is running: %ppacer start first.")
+        self._dashboard = dashboard(scheduler)
+        display(self._dashboard)
+
+    def _help(self, given: argparse.Namespace) -> Rendered:
+        chosen = self._parser
+        if getattr(given, "topic", None) is not None:
+            chosen = _subparsers(self._parser).get(given.topic, self._parser)
+        return Rendered(chosen.format_help(), "")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the magic's arguments."""
+    main = _Parser(
+        prog="%ppacer", description="Schedule the DAGs of this notebook.", epilog=EPILOG, add_help=False
+    )
+    subcommands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, help: str) -> argparse.ArgumentParser:
+        return subcommands.add_parser(name, help=help, description=help, add_help=False)
+
+    start = add("start", "Start the scheduler in this kernel; the cell returns at once.")
+    start.add_argument("--store", type=Path, help="DuckDB file of the history (.ppacer/ppacer.duckdb)")
+    start.add_argument("--workers", type=int, default=DEFAULT_MAX_WORKERS, help="tasks at once (%(default)s)")
+    start.add_argument("--pool", action="append", default=[], metavar="NAME=SLOTS", help="a pool for tasks")
+    start.add_argument(
+        "--executor", choices=["kernel", "thread"], default="kernel", help="for tasks that name none"
+    )
+    stop = add("stop", "Stop the scheduler: start nothing more, wait for what runs, then cancel it.")
+    stop.add_argument("--wait", default="30s", help="how long to wait for running tasks (%(default)s)")
+    add("status", "Say whether and where the scheduler runs, and what comes next.")
+    add("dags", "List the DAGs with their next schedule points.")
+    runs = add("runs", "List the latest runs.")
+    runs.add_argument("dag", nargs="?", metavar="DAG", help="only of this DAG")
+    runs.add_argument("-n", type=int, default=20, metavar="N", help="how many (%(default)s)")
+    show = add("show", "Show one run: its graph, its attempts, its errors.")
+    show.add_argument("run", nargs="?", metavar="RUN")
+    logs = add("logs", "Show the log of a run, or of one of its tasks.")
+    logs.add_argument("run", nargs="?", metavar="RUN")
+    logs.add_argument("task", nargs="?", metavar="TASK", help="only of this task")
+    logs.add_argument("--attempt", type=int, metavar="N", help="only of this attempt")
+    logs.add_argument("-n", type=int, default=200, metavar="N", help="the last N lines (%(default)s)")
+    trigger = add("trigger", "Run a DAG now.")
+    trigger.add_argument("dag", metavar="DAG")
+    trigger.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a run parameter")
+    trigger.add_argument("--date", metavar="ISO", help="the logical date (now)")
+    cancel = add("cancel", "End a run early.")
+    cancel.add_argument("run", metavar="RUN")
+    add("sql", "Query the run history; %%%%ppacer sql takes a query of several lines.")
+    add("dashboard", "Show and steer everything live, under the cell.")
+    topic = add("help", "Say what a command does.")
+    topic.add_argument("topic", nargs="?", metavar="COMMAND")
+    return main
+
+
+def load(shell: InteractiveShell) -> None:
+    """Add the magic to a shell; what ``%load_ext ppacer_nb`` does."""
+    session = Session()
+    magics = PpacerMagics(shell, session)
+    shell.register_magics(magics)
+    shell.events.register("post_run_cell", magics.after_cell)
+    shell.Completer.custom_matchers.append(magics.complete)
+
+
+def _dag_ids(api: SchedulerApi, _: Sequence[str]) -> list[str]:
+    return [dag.dag_id for dag in api.dags()]
+
+
+def _run_names(api: SchedulerApi, _: Sequence[str]) -> list[str]:
+    return [*_dag_ids(api, ()), *api.history.run_ids()]
+
+
+def _task_ids(api: SchedulerApi, given: Sequence[str]) -> list[str]:
+    return sorted({a.task_id for a in api.history.attempts(commands.find_run(api, given[0]).run_id)})
+
+
+_ARGUMENTS: dict[str, list[Callable[[SchedulerApi, Sequence[str]], list[str]]]] = {
+    "runs": [_dag_ids],
+    "trigger": [_dag_ids],
+    "show": [_run_names],
+    "cancel": [_run_names],
+    "logs": [_run_names, _task_ids],
+}
+
+
+def _subparsers(main: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in main._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def _option_names(main: argparse.ArgumentParser, command: str) -> list[str]:
+    chosen = _subparsers(main).get(command)
+    return [] if chosen is None else sorted(chosen._option_string_actions)
+
+
+def _column(context: CompletionContext) -> int:
+    """Return where in its line the cursor stands."""
+    before = context.full_text.split("\n")[: context.cursor_line]
+    return context.cursor_position - sum(len(line) + 1 for line in before)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]
+
+
+def _at_least_one(number: int) -> int:
+    if number < 1:
+        raise InvalidOption(f"{number} is too few: give a whole number from 1.")
+    return number
+
+
+def _pool(text: str) -> tuple[str, int]:
+    name, _, slots = text.partition("=")
+    if not name or not slots.isdigit() or slots == "0":
+        raise InvalidOption(f"--pool {text!r} is not of the form NAME=SLOTS, such as db=2.")
+    return name, int(slots)
+
+
+def _aware(text: str) -> datetime:
+    """Return a point in time; without a zone it is this machine's."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise InvalidOption(f"--date {text!r} is not an ISO date, such as 2026-11-23T06:15.") from None
