@@ -12,9 +12,9 @@ import click
 
 from ppacer_nb import __version__, commands
 from ppacer_nb.errors import PpacerError
+from ppacer_nb.progress import Progress
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.scheduler.offline import OfflineScheduler
-from ppacer_nb.progress import Progress
 from ppacer_nb.session import default_store, find_scheduler
 from ppacer_nb.status import RunState
 from ppacer_nb.views import answers

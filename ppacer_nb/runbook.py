@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from IPython.core.interactiveshell import InteractiveShell
@@ -29,7 +30,7 @@ def dags_of(notebook: Path) -> list[DAG]:
     path = notebook.expanduser().absolute()
     cells = _code_cells(path)
     registry.forget_all()
-    shell = InteractiveShell.instance()
+    shell: Any = InteractiveShell.instance()
     shell.extension_manager.loaded.add("ppacer_nb")  # so that %load_ext leaves our idle %ppacer alone
     shell.register_magic_function(lambda line, cell=None: None, "line_cell", "ppacer")
     with _working_directory(path.parent):

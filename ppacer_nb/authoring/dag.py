@@ -21,7 +21,7 @@ from ppacer_nb.schedules import parse_schedule
 from ppacer_nb.schedules.protocol import Schedule
 from ppacer_nb.views.dags import dag_graph
 from ppacer_nb.views.graph import to_mermaid, to_text
-from ppacer_nb.views.svg import to_svg
+from ppacer_nb.views.svg import to_html
 
 if TYPE_CHECKING:
     from ppacer_nb.scheduler.run_once import RunResult
@@ -231,7 +231,7 @@ class DAG:
         return to_text(dag_graph(self._spec or self._unfinished()))
 
     def _repr_html_(self) -> str:
-        return to_svg(dag_graph(self._spec or self._unfinished()))
+        return to_html(dag_graph(self._spec or self._unfinished()))
 
     def _finished(self) -> DagSpec:
         tasks = []

@@ -14,7 +14,7 @@ from ppacer_nb.status import AttemptState, RunState
 from ppacer_nb.views.dags import run_graph
 from ppacer_nb.views.format import format_age, format_elapsed, format_when
 from ppacer_nb.views.page import log_lines, note
-from ppacer_nb.views.svg import to_svg
+from ppacer_nb.views.svg import to_html
 from ppacer_nb.views.tables import Cell, Column, Rendered, Table, combine, render
 
 _SHOWN_ERROR_LINES = 40
@@ -99,7 +99,7 @@ def run_page(
         cells = tuple((Cell(name), Cell(repr(value))) for name, value in run.params.items())
         parts.append(render(Table("Parameters", (Column("name"), Column("value")), cells)))
     if version is not None and version.tasks:
-        parts.append(Rendered("", to_svg(run_graph(version, latest_states(attempts)))))
+        parts.append(Rendered("", to_html(run_graph(version, latest_states(attempts)))))
     parts.append(_attempt_table(attempts, progress, reader))
     parts += [_error_note(attempt) for attempt in attempts if attempt.error is not None]
     if run.reason and run.state.is_terminal:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Literal
 
+from ppacer_nb.model.attempt import LogLine
 from ppacer_nb.status import AttemptState
 from ppacer_nb.views.format import in_zone
 from ppacer_nb.views.markup import escape, lines_of, one_line
@@ -14,16 +14,6 @@ from ppacer_nb.views.palette import State, Tone, icon_svg, look, state_class
 from ppacer_nb.views.tables import Rendered, framed
 
 NoteKind = Literal["info", "success", "warning", "error"]
-
-
-@dataclass(frozen=True)
-class LogView:
-    """One log line of an attempt."""
-
-    at: datetime
-    level: str  #: as `logging` names it; others are shown as they are
-    message: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def note(message: str, *, kind: NoteKind = "info", hint: str = "") -> Rendered:
@@ -42,7 +32,7 @@ def note(message: str, *, kind: NoteKind = "info", hint: str = "") -> Rendered:
     return Rendered(text, html)
 
 
-def log_lines(lines: Sequence[LogView], *, zone: tzinfo | None = None) -> Rendered:
+def log_lines(lines: Sequence[LogLine], *, zone: tzinfo | None = None) -> Rendered:
     """Return log lines with time, level, message and attributes; the day is shown where it changes.
 
     Parameters
@@ -67,14 +57,14 @@ def log_lines(lines: Sequence[LogView], *, zone: tzinfo | None = None) -> Render
     return Rendered("\n".join(text), framed(table, css=_LOG_CSS))
 
 
-def _line_text(line: LogView, local: datetime) -> str:
+def _line_text(line: LogLine, local: datetime) -> str:
     indent = "\n" + " " * 23
     attributes = "".join(f" {one_line(name)}={one_line(value)}" for name, value in line.attributes.items())
     message = lines_of(line.message.rstrip("\n"), joiner=indent)
     return f"{_clock(local)}  {one_line(line.level):<8} {message} {attributes}".rstrip()
 
 
-def _line_html(line: LogView, local: datetime) -> str:
+def _line_html(line: LogLine, local: datetime) -> str:
     attributes = "".join(
         f' <span class="ppacer-attribute">{escape(one_line(name))}={escape(one_line(value))}</span>'
         for name, value in line.attributes.items()

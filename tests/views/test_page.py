@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ppacer_nb.views.page import LogView, NoteKind, log_lines, note
+from ppacer_nb.model.attempt import LogLine
+from ppacer_nb.views.page import NoteKind, log_lines, note
 from tests.views.reading import read_html
 from tests.views.strategies import HOSTILE
 
@@ -35,9 +36,9 @@ def test_an_error_is_announced() -> None:
 
 def test_log_lines_stand_in_columns_in_the_readers_zone() -> None:
     lines = [
-        LogView(AT, "INFO", "reading", {"rows": "120", "city": "Lodz"}),
-        LogView(AT + timedelta(seconds=1), "ERROR", "Traceback:\n  no rows\n", {}),
-        LogView(AT + timedelta(seconds=2), "stdout", "", {}),
+        LogLine(AT, "INFO", "reading", {"rows": "120", "city": "Lodz"}),
+        LogLine(AT + timedelta(seconds=1), "ERROR", "Traceback:\n  no rows\n", {}),
+        LogLine(AT + timedelta(seconds=2), "stdout", "", {}),
     ]
     assert log_lines(lines, zone=WARSAW).text == (
         "2026-11-23\n"
@@ -50,19 +51,19 @@ def test_log_lines_stand_in_columns_in_the_readers_zone() -> None:
 
 
 def test_log_levels_are_coloured_and_spelled() -> None:
-    html = log_lines([LogView(AT, "warning", "odd")], zone=UTC).html
+    html = log_lines([LogLine(AT, "warning", "odd")], zone=UTC).html
     assert '<tr class="ppacer-state-warning">' in html
     assert read_html(html)[1] == "2026-11-2322:59:59.123warningodd"
 
 
 def test_the_full_time_is_in_the_tooltip() -> None:
-    html = log_lines([LogView(AT, "INFO", "x")], zone=WARSAW).html
+    html = log_lines([LogLine(AT, "INFO", "x")], zone=WARSAW).html
     assert 'title="2026-11-23T23:59:59.123456+01:00"' in html
 
 
 def test_without_a_zone_times_are_this_machines() -> None:
     local = AT.astimezone()
-    assert log_lines([LogView(AT, "INFO", "x")]).text.split("\n")[1].startswith(f"{local:%H:%M:%S}")
+    assert log_lines([LogLine(AT, "INFO", "x")]).text.split("\n")[1].startswith(f"{local:%H:%M:%S}")
 
 
 def test_no_log_lines_is_said() -> None:
@@ -71,6 +72,6 @@ def test_no_log_lines_is_said() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_in_every_field_stays_text(text: str) -> None:
-    for shown in (note(text, hint=text), log_lines([LogView(AT, text, text, {text: text})], zone=UTC)):
+    for shown in (note(text, hint=text), log_lines([LogLine(AT, text, text, {text: text})], zone=UTC)):
         read_html(shown.html)
         assert not {"\x1b", "\x00", "\r", "\u202e", "\ud800"} & set(shown.text)
