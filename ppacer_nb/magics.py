@@ -38,9 +38,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 class QueryAnswer:
-    """The rows of ``%ppacer sql``, which has shown them already: ``rows = %ppacer sql SELECT ...``."""
+    """The rows of ``%ppacer sql``, shown as a table; ``rows = %ppacer sql SELECT ...`` keeps them."""
 
     def __init__(self, result: QueryResult) -> None:
+        self._shown = answers.query_table(result)
         self.columns = list(result.columns)
         self.rows = [tuple(row) for row in result.rows]
 
@@ -57,10 +58,10 @@ class QueryAnswer:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        return f"<{len(self.rows)} rows of {', '.join(self.columns)}>"
+        return self._shown.text
 
-    def _ipython_display_(self) -> None:
-        """Nothing: the command has shown the table."""
+    def _repr_html_(self) -> str:
+        return self._shown.html
 
 
 @magics_class
@@ -199,7 +200,6 @@ class PpacerMagics(Magics):
             raise _Usage("Give a query: %ppacer sql SELECT * FROM dag_runs")
         with self._session.api() as api:
             result = api.history.sql(query)
-        display(answers.query_table(result))
         return QueryAnswer(result)
 
     def _show_dashboard(self, _: argparse.Namespace) -> None:

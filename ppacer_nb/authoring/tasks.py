@@ -120,6 +120,7 @@ def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None
     InvalidOption, InvalidDuration, InvalidId
         If an option is unknown or has a value that it does not take.
     """
+    parse_options(options, TaskOptions(), what="@task")  # refused here, not where it meets a function
 
     def decorate(function: Callable[..., Any]) -> TaskFunction:
         if not callable(function) or isinstance(function, TaskFunction):

@@ -195,7 +195,7 @@ def _attempt_table(
     for a in attempts:
         duration = a.duration(reader.now)
         result = cells.get((a.task_id, a.attempt)) or a.value_preview or a.reason
-        if a.state is AttemptState.UP_FOR_RETRY and a.retry_at is not None:
+        if a.retry_at is not None and a.retry_at > reader.now:
             result = f"next attempt {reader.when(a.retry_at)}"
         files = [str(path) for path in (a.files.report, a.files.notebook) if path is not None]
         rows.append(
