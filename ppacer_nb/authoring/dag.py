@@ -275,9 +275,9 @@ def _instant(value: datetime | date | str | None, zone: ZoneInfo, what: str) -> 
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        moment: object = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
-        moment = None  # type: ignore[assignment]
+        moment = None
     if isinstance(moment, date) and not isinstance(moment, datetime):
         moment = datetime.combine(moment, time(), zone)
     if not isinstance(moment, datetime):

@@ -17,6 +17,7 @@ from ppacer_nb.errors import CannotPickle, InvalidOption, InvalidPlaceholder, Va
 from ppacer_nb.executors.bash import run_bash
 from ppacer_nb.model.context import context_parameter
 from ppacer_nb.model.ids import check_id
+from ppacer_nb.model.placeholders import Secret, references
 from ppacer_nb.model.task import FunctionWork, NotebookWork, TaskOptions, TaskSpec
 
 P = ParamSpec("P")
@@ -181,11 +182,12 @@ def notebook(
     if dag is None:
         raise InvalidPlaceholder("notebook(...) adds a task: call it inside a 'with DAG(...)' block.")
     absolute = (dag.cwd / Path(path).expanduser()).resolve()
-    info = inspect_notebook(absolute)
+    info = inspect_notebook(absolute, kernel)
     check_parameters(info, parameters or {})
     if export is not None and export not in _EXPORTS:
         raise InvalidOption(f"export of {Path(path).name!r} is {export!r}: give 'html', or leave it out.")
     task_id = dag.free_id(check_id(id if id is not None else _id_of(absolute), what="task"))
+    _check_secrets(parameters or {}, task_id)
     filled = to_references(dict(parameters or {}), dag)
     _pickled(None, filled, task_id)
     work = NotebookWork(absolute, info.source, filled, ("html",) if export else (), kernel)
@@ -229,6 +231,15 @@ def bash(
         kind="bash",
     )
     return dag.add(TaskSpec(task_id, work, parse_options(options, TaskOptions(), what=f"task {task_id!r}")))
+
+
+def _check_secrets(parameters: Mapping[str, Any], task_id: str) -> None:
+    for name, value in parameters.items():
+        if not isinstance(value, Secret) and any(isinstance(r, Secret) for r in references(value)):
+            raise InvalidPlaceholder(
+                f"parameter {name!r} of task {task_id!r} has a secret inside, which would be written into "
+                "the executed notebook: make the secret a parameter of its own."
+            )
 
 
 def _pickled(function: Callable[..., Any] | None, arguments: Any, task_id: str) -> bytes:

@@ -141,9 +141,11 @@ class _Changes(_Handler):
 
     async def get(self) -> None:
         loop, changes = asyncio.get_running_loop(), asyncio.Queue[frozenset[str]]()
-        unsubscribe = self.api.subscribe(
-            lambda ids: loop.call_soon_threadsafe(changes.put_nowait, ids) and None
-        )
+
+        def changed(ids: frozenset[str]) -> None:
+            loop.call_soon_threadsafe(changes.put_nowait, ids)
+
+        unsubscribe = self.api.subscribe(changed)
         try:
             await self.flush()
             while True:

@@ -1,0 +1,1 @@
+"""Running one notebook, or one function as a notebook, in a Jupyter kernel of its own."""

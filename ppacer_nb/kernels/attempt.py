@@ -1,0 +1,206 @@
+"""Running one attempt in a fresh kernel: from the order to its outcome, and its notebook on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nbformat
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat import NotebookNode
+
+from ppacer_nb import errors, values
+from ppacer_nb.errors import PpacerError
+from ppacer_nb.kernels.client import Client
+from ppacer_nb.kernels.documents import failure_cell, filled_notebook, function_notebook
+from ppacer_nb.kernels.inside import Inputs
+from ppacer_nb.kernels.order import Answer, FunctionOrder, KernelStarted, NotebookOrder, Order, StopOrder
+from ppacer_nb.kernels.process import Kernel, start_kernel
+from ppacer_nb.model.attempt import (
+    BodyStarted,
+    Cancelled,
+    ErrorInfo,
+    Failed,
+    Files,
+    LogLine,
+    Outcome,
+    Succeeded,
+)
+from ppacer_nb.model.values import Value
+from ppacer_nb.status import AttemptState
+
+#: How long a cell may take to end after an interrupt, before its kernel is killed.
+GRACE = 2.0
+#: Makes a report of an executed notebook: (notebook, target).
+Export = Callable[[Path, Path], None]
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Attempt:
+    """One attempt; `run` it once. `stop` may be called meanwhile, from the same event loop."""
+
+    def __init__(self, order: Order, tell: Callable[[Answer], None], export: Export) -> None:
+        self.order = order
+        self._tell = tell
+        self._export = export
+        self._stopped: StopOrder | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._kernel: Kernel | None = None
+        self._value: Value | None = None
+        self._started_at = datetime.now(UTC)
+
+    def stop(self, order: StopOrder) -> None:
+        """Interrupt the cell that runs, and kill its kernel if that does not end it."""
+        if self._stopped is None:
+            self._stopped = order
+            self._stopping = asyncio.ensure_future(self._interrupt_or_kill())
+
+    async def run(self) -> Outcome:
+        """Run to the end; whatever the task does, this returns how it ended."""
+        path = self.order.file(".ipynb")
+        try:
+            notebook = self._document()
+            self._save(notebook, path, "running", None)
+            error = await self._execute(notebook)
+            outcome = self._outcome(error, Files(notebook=path))
+            self._save(notebook, path, _state_name(outcome), error)
+            return self._with_report(outcome, path)
+        except PpacerError as ours:
+            error = ErrorInfo(type(ours).__name__, str(ours))
+        except Exception as unexpected:  # such as a full disk, or a kernel that does not start
+            error = ErrorInfo("TaskFailed", f"could not be run: {type(unexpected).__name__}: {unexpected}")
+        return self._outcome(error, Files())
+
+    async def close(self) -> None:
+        """Release the kernel and everything that it started."""
+        if self._stopping is not None:
+            self._stopping.cancel()
+        if self._kernel is not None:
+            await self._kernel.close()
+
+    def _document(self) -> NotebookNode:
+        """Return the notebook to execute; the inputs of a function lie beside it then."""
+        order, what = self.order, self.order.what
+        if isinstance(what, NotebookOrder):
+            return filled_notebook(order, what)
+        inputs = Inputs(
+            run=order.run,
+            name=what.name,
+            payload=what.payload,
+            arguments=what.arguments,
+            context_parameter=what.context_parameter,
+            results=order.inputs,
+            value_file=order.file(".value.pkl"),
+        )
+        values.write_whole(order.file(".inputs.pkl"), pickle.dumps(inputs))
+        return function_notebook(order, what)
+
+    async def _execute(self, notebook: NotebookNode) -> ErrorInfo | None:
+        """Execute the notebook in a kernel of its own; return why that failed, None if it did not."""
+        name = notebook.metadata.kernelspec.name if "kernelspec" in notebook.metadata else "python3"
+        if isinstance(self.order.what, NotebookOrder) and self.order.what.kernel_name is not None:
+            name = self.order.what.kernel_name
+        self._kernel = await start_kernel(name, self.order.cwd, lambda pid: self._tell(KernelStarted(pid)))
+        client = Client(notebook, self._kernel, self._tell)
+        try:
+            await client.prepare(self.order.sys_path)
+            self._tell(BodyStarted(datetime.now(UTC), f"kernel, pid {self._kernel.pid}"))
+            if self._stopped is None:
+                await client.run()
+        except CellExecutionError as raised:
+            return self._cell_error(raised, client)
+        except DeadKernelError as death:
+            return ErrorInfo("KernelDied", f"the kernel died{self._where(client)}: {death}")
+        self._value = client.value
+        if isinstance(self.order.what, NotebookOrder):
+            self._value = values.dump(str(self.order.file(".ipynb")), self.order.file(".value.pkl"))
+        return None
+
+    def _cell_error(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
+        if raised.ename == "SystemExit":
+            return self._early_exit(raised, client)
+        known = getattr(errors, raised.ename, None)
+        if isinstance(known, type) and issubclass(known, errors.AttemptError):
+            return ErrorInfo(raised.ename, raised.evalue)  # ours, with a sentence of its own
+        traceback = _ANSI.sub("", client.traceback)
+        message = f"{raised.ename}: {raised.evalue}" if raised.evalue else raised.ename
+        return ErrorInfo("TaskFailed", f"{message}{self._where(client)}", traceback)
+
+    def _early_exit(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
+        code = raised.evalue
+        if isinstance(self.order.what, FunctionOrder):
+            return ErrorInfo("TaskFailed", f"called sys.exit({code}): return instead")
+        if code not in ("0", "None", ""):
+            return ErrorInfo("TaskFailed", f"called sys.exit({code}){self._where(client)}")
+        self._value = values.dump(str(self.order.file(".ipynb")), self.order.file(".value.pkl"))
+        text = f"the notebook ended early and well: sys.exit(0){self._where(client)}"
+        self._tell(LogLine(datetime.now(UTC), "INFO", text))
+        return None
+
+    def _where(self, client: Client) -> str:
+        if isinstance(self.order.what, FunctionOrder) or not client.cell_number:
+            return ""
+        return f" in cell {client.cell_number} of {client.cells}"
+
+    def _outcome(self, error: ErrorInfo | None, files: Files) -> Outcome:
+        if self._stopped is not None:
+            if self._stopped.timed_out:
+                return Failed(ErrorInfo("TaskTimeout", self._stopped.reason), files)
+            return Cancelled(self._stopped.reason, files)
+        if error is not None:
+            return Failed(error, files)
+        if self._value is None:
+            return Failed(ErrorInfo("TaskFailed", "the function's call was left out of its notebook"), files)
+        return Succeeded(self._value, files)
+
+    def _with_report(self, outcome: Outcome, notebook: Path) -> Outcome:
+        what = self.order.what
+        if not isinstance(outcome, Succeeded) or not isinstance(what, NotebookOrder) or not what.export:
+            return outcome
+        target = self.order.file(".html")
+        try:
+            self._export(notebook, target)
+        except Exception as error:  # nbconvert and its templates raise many kinds
+            text = f"the report could not be made: {type(error).__name__}: {error}"
+            return Failed(ErrorInfo("TaskFailed", text), outcome.files)
+        return replace(outcome, files=replace(outcome.files, report=target))
+
+    async def _interrupt_or_kill(self) -> None:
+        if self._kernel is None:  # not started yet: `_execute` sees that it is not to run
+            return
+        await self._kernel.interrupt()
+        await asyncio.wait([self._kernel.died], timeout=GRACE)
+        self._kernel.kill()
+
+    def _save(self, notebook: NotebookNode, path: Path, state: str, error: ErrorInfo | None) -> None:
+        run = self.order.run
+        notebook.metadata["ppacer"] = {
+            "dag_id": run.dag_id,
+            "run_id": run.run_id,
+            "task_id": run.task_id,
+            "attempt": run.attempt,
+            "logical_date": run.logical_date.isoformat(),
+            "state": state,
+            "started_at": self._started_at.isoformat(),
+            "ended_at": None if state == "running" else datetime.now(UTC).isoformat(),
+            "error": None if error is None else error.message,
+        }
+        if error is not None:
+            notebook.cells.insert(0, failure_cell(error.message))
+        values.write_whole(path, nbformat.writes(notebook).encode())
+
+
+def _state_name(outcome: Outcome) -> str:
+    match outcome:
+        case Succeeded():
+            return AttemptState.SUCCESS
+        case Failed():
+            return AttemptState.FAILED
+        case Cancelled():
+            return AttemptState.CANCELLED

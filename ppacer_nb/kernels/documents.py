@@ -1,0 +1,170 @@
+"""The notebooks that attempts become: a function as cells, a notebook with its parameters filled in."""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+import re
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from papermill.parameterize import parameterize_notebook
+
+from ppacer_nb import values
+from ppacer_nb.calling import resolver
+from ppacer_nb.errors import NotebookError, TaskFailed
+from ppacer_nb.kernels.order import FunctionOrder, NotebookOrder, Order
+from ppacer_nb.model.placeholders import Secret, UpstreamResult, fill
+
+_BACKTICKS = re.compile(r"`+")
+_MAYBE_PLAIN = frozenset({"NoneType", "bool", "int", "float", "str", "list", "dict", "date", "datetime"})
+
+
+def function_notebook(order: Order, what: FunctionOrder) -> NotebookNode:
+    """Return the notebook that calls a function: its source to read, its arguments, the call.
+
+    Everything that it needs lies in a file beside it, so that a person can run it again.
+    """
+    inputs = order.file(".inputs.pkl")
+    load = f"from ppacer_nb.kernels.inside import load_call\n\ncall = load_call({str(inputs)!r})\ncall"
+    cells = [
+        nbformat.v4.new_markdown_cell(_title(order)),
+        nbformat.v4.new_markdown_cell(_fenced(what.source)),
+        nbformat.v4.new_code_cell(load),
+        nbformat.v4.new_code_cell("await call()" if what.is_async else "call()"),
+    ]
+    metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},
+        "language_info": {"name": "python"},
+    }
+    notebook: NotebookNode = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    return notebook
+
+
+def filled_notebook(order: Order, what: NotebookOrder) -> NotebookNode:
+    """Return a notebook with a cell of `what`'s parameters below its own.
+
+    Plain values are written as literals, by papermill; in Python, dates as such, secrets as a look into the
+    environment, and everything else as the loading of a file that is written here.
+
+    Raises
+    ------
+    NotebookError
+        If the notebook cannot be read any more.
+    TaskFailed
+        If another language than Python is to receive what it cannot be given.
+    """
+    try:
+        notebook: NotebookNode = nbformat.read(what.path, as_version=4)
+    except Exception as error:  # as in inspect: many kinds for a missing or broken file
+        raise NotebookError(f"{what.path} cannot be read: {type(error).__name__}: {error}") from None
+    notebook.metadata.setdefault("papermill", {})
+    parameters: dict[str, Any] = pickle.loads(what.parameters)
+    if not parameters:
+        return notebook
+    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+    kernel_name = what.kernel_name or notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    resolve = resolver(order.run, order.inputs)
+    plain, code = {}, []
+    for name, given in parameters.items():
+        if isinstance(given, Secret):
+            code.append(_secret_line(name, given, language))
+        elif language == "python" and (file := _file_of(order, name, given)):
+            code.append(_load_line(name, file))
+        elif is_plain(value := fill(given, resolve)):
+            plain[name] = value
+        elif language == "python":
+            code.append(_python_line(order, name, value))
+        else:
+            plain[name] = _foreign(name, value, language)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    notebook = parameterize_notebook(notebook, plain, kernel_name=kernel_name, language=language)
+    injected = next(c for c in notebook.cells if "injected-parameters" in c.metadata.get("tags", []))
+    injected.source = "\n".join([injected.source.rstrip(), *code]) + "\n"
+    return notebook
+
+
+def failure_cell(message: str) -> NotebookNode:
+    """Return a cell for the top of an executed notebook that says why it failed."""
+    text = f"> **This attempt failed.** {_literal(message)}"
+    cell: NotebookNode = nbformat.v4.new_markdown_cell(text, metadata={"tags": ["ppacer-failure"]})
+    return cell
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a literal says all there is to `value`, in any language."""
+    if value is None or type(value) in (bool, int, str):
+        return True
+    if type(value) is float:
+        return math.isfinite(value)
+    if type(value) is list:
+        return all(map(is_plain, value))
+    if type(value) is dict:
+        return all(type(key) is str and is_plain(item) for key, item in value.items())
+    return False
+
+
+def _secret_line(name: str, secret: Secret, language: str) -> str:
+    if language != "python":
+        raise TaskFailed(f"parameter {name!r}: a notebook in {language} reads the environment by itself.")
+    return f"import os\n{name} = os.environ[{secret.name!r}]"
+
+
+def _python_line(order: Order, name: str, value: Any) -> str:
+    if type(value) in (datetime, date):
+        kind = type(value).__name__
+        return f"from datetime import {kind}\n{name} = {kind}.fromisoformat({value.isoformat()!r})"
+    path = order.file(f".{name}.pkl")
+    values.write_whole(path, values.pickle_value(value))
+    return _load_line(name, path)
+
+
+def _file_of(order: Order, name: str, given: Any) -> Path | None:
+    """Return a file with another task's result, if that is no plain value: only the kernel unpickles it."""
+    if not isinstance(given, UpstreamResult) or given.task_id not in order.inputs:
+        return None
+    value = order.inputs[given.task_id]
+    if value.type_name in _MAYBE_PLAIN:
+        return None
+    if value.path is not None:
+        return value.path
+    path = order.file(f".{name}.pkl")
+    values.write_whole(path, value.data or b"")
+    return path
+
+
+def _load_line(name: str, path: Path) -> str:
+    return f"from ppacer_nb.kernels.inside import load_value\n{name} = load_value({str(path)!r})"
+
+
+def _foreign(name: str, value: Any, language: str) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TaskFailed(
+        f"parameter {name!r} is a {type(value).__qualname__}, which a notebook in {language} cannot be "
+        "given: pass text, numbers, lists, or the path of a file."
+    )
+
+
+def _title(order: Order) -> str:
+    run = order.run
+    parts = [
+        f"# {_literal(run.task_id)}",
+        f"Attempt {run.attempt} in run `{run.run_id}`, for the logical date {run.logical_date.isoformat()}.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _fenced(source: str) -> str:
+    longest = max((len(run) for run in _BACKTICKS.findall(source)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}python\n{source.rstrip()}\n{fence}"
+
+
+def _literal(text: str) -> str:
+    """Return `text` so that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+.!|~-])", r"\\\1", text)

@@ -1,0 +1,143 @@
+"""What a notebook is, before it runs: its kernel, its source, its parameters."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from papermill import inspect_notebook as papermill_inspect
+
+from ppacer_nb.errors import InvalidParameters, NotebookError
+from ppacer_nb.model.dag import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterInfo:
+    """A parameter, as the notebook's ``parameters`` cell says it."""
+
+    name: str
+    type_name: str  #: "" where the cell does not say it
+    default: str  #: as it is written
+    help: str  #: the comment behind it
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookInfo:
+    """A notebook that can be a task."""
+
+    path: Path
+    source: str  #: all code, for telling versions apart
+    kernel_name: str
+    language: str
+    has_parameters_cell: bool
+    parameters: (
+        Mapping[str, ParameterInfo] | None
+    )  #: None: not known, in a language that papermill cannot read
+
+
+def inspect_notebook(path: Path, kernel_name: str | None = None) -> NotebookInfo:
+    """Read a notebook without executing it.
+
+    Raises
+    ------
+    NotebookError
+        If it is missing or broken, or the kernel that it names (or `kernel_name`) is not installed.
+    """
+    notebook = _read(path)
+    named = notebook.metadata.get("kernelspec", {}).get("name")
+    kernel_name = kernel_name or named or "python3"
+    language = _language_of(kernel_name, path)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    parameters_cell = next((c for c in code if "parameters" in c.metadata.get("tags", [])), None)
+    return NotebookInfo(
+        path=path,
+        source="\n\n".join(cell.source for cell in code),
+        kernel_name=kernel_name,
+        language=language,
+        has_parameters_cell=parameters_cell is not None,
+        parameters={} if parameters_cell is None else _parameters(path, parameters_cell.source, language),
+    )
+
+
+def check_parameters(info: NotebookInfo, names: Iterable[str]) -> None:
+    """Raise InvalidParameters if the notebook cannot take parameters of these `names`."""
+    names = list(names)
+    if names and not info.has_parameters_cell:
+        raise InvalidParameters(
+            f"{info.path.name} has no cell for its parameters: tag the cell that sets their defaults "
+            "'parameters' (in JupyterLab: Property Inspector, Cell Tags)."
+        )
+    for name in names:
+        if info.parameters is not None and name not in info.parameters:
+            known = ", ".join(info.parameters) or "none"
+            raise InvalidParameters(
+                f"{info.path.name} has no parameter {name!r}{did_you_mean(name, info.parameters)}: its "
+                f"parameters cell sets {known}."
+            )
+
+
+def _read(path: Path) -> Any:
+    if not path.exists():
+        near = [f.name for f in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, near, n=1)
+        raise NotebookError(
+            f"there is no notebook {path}" + (f" (did you mean {close[0]!r}?)." if close else ".")
+        )
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:  # nbformat, json and jsonschema raise many kinds for a broken file
+        first = (str(error).splitlines() or [""])[0]
+        raise NotebookError(f"{path} cannot be read as a notebook: {type(error).__name__}: {first}") from None
+    return notebook
+
+
+def _language_of(kernel_name: str, path: Path) -> str:
+    manager = KernelSpecManager()
+    try:
+        return str(manager.get_kernel_spec(kernel_name).language)
+    except NoSuchKernel:
+        installed = sorted(manager.find_kernel_specs())
+        raise NotebookError(
+            f"{path.name} asks for the kernel {kernel_name!r}, which is not installed: there are "
+            f"{', '.join(installed) or 'none'}."
+        ) from None
+
+
+def _parameters(path: Path, source: str, language: str) -> dict[str, ParameterInfo] | None:
+    # papermill logs a warning for what it cannot read; an unknown name is an error of ours anyway
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    found = {
+        name: ParameterInfo(name, _typed(p["inferred_type_name"]), p["default"], p["help"])
+        for name, p in papermill_inspect(str(path)).items()
+    }
+    if language == "python":
+        # papermill reads line by line, and misses values of several lines
+        return {name: found.get(name, ParameterInfo(name, "", "", "")) for name in _assigned(path, source)}
+    return found or None
+
+
+def _assigned(path: Path, source: str) -> list[str]:
+    """Return the names that the cell sets."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise NotebookError(f"the parameters cell of {path.name} is no Python: {error}.") from None
+    names = []
+    for statement in statements:
+        if isinstance(statement, ast.Assign):
+            names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            names.append(statement.target.id)
+    return names
+
+
+def _typed(inferred: str) -> str:
+    return "" if inferred == "None" else inferred

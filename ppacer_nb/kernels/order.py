@@ -1,0 +1,112 @@
+"""What a runner process is told and what it answers: plain data, length-prefixed pickles on a pipe."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import struct
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ppacer_nb.model.attempt import Job, Report
+from ppacer_nb.model.run_info import RunInfo
+from ppacer_nb.model.task import ExportFormat, FunctionWork, NotebookWork
+from ppacer_nb.model.values import Value
+from ppacer_nb.values import pickle_value
+
+HEADER = struct.Struct("!I")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionOrder:
+    """Call a function; it comes pickled, and is unpickled in the kernel only."""
+
+    name: str
+    payload: bytes = field(repr=False)
+    arguments: bytes = field(repr=False)  #: (args, kwargs), pickled likewise
+    source: str = field(repr=False)
+    context_parameter: str | None
+    is_async: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookOrder:
+    """Execute a notebook."""
+
+    path: Path
+    parameters: bytes = field(repr=False)  #: by name, pickled
+    export: tuple[ExportFormat, ...]
+    kernel_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Run one attempt."""
+
+    run: RunInfo
+    what: FunctionOrder | NotebookOrder
+    inputs: Mapping[str, Value]
+    folder: Path  #: of the run's files
+    cwd: Path  #: the kernel's working directory
+    sys_path: tuple[str, ...]  #: of the scheduler's process: what it can import, its tasks can
+
+    def file(self, suffix: str) -> Path:
+        """Return where the attempt keeps its file of that kind."""
+        return self.folder / f"{self.run.task_id}.{self.run.attempt}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class StopOrder:
+    """End the attempt that runs."""
+
+    timed_out: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelStarted:
+    """Tells the executor which process group to kill, should the runner die."""
+
+    pid: int
+
+
+Answer = Report | KernelStarted
+
+
+def order_of(job: Job) -> Order:
+    """Return what a runner needs of `job`; live objects stay behind."""
+    work = job.task.work
+    return Order(
+        job.run, _what(work), job.inputs, job.run_folder, job.cwd, tuple(path for path in sys.path if path)
+    )
+
+
+def write_frame(pipe: BinaryIO, message: object) -> None:
+    """Write `message` to a pipe."""
+    data = pickle.dumps(message)
+    pipe.write(HEADER.pack(len(data)) + data)
+    pipe.flush()
+
+
+def read_frame(pipe: BinaryIO) -> Any:
+    """Return the next message of a pipe; raise EOFError at its end."""
+    header = pipe.read(HEADER.size)
+    if len(header) < HEADER.size:
+        raise EOFError
+    return pickle.loads(pipe.read(HEADER.unpack(header)[0]))
+
+
+def _what(work: FunctionWork | NotebookWork) -> FunctionOrder | NotebookOrder:
+    if isinstance(work, NotebookWork):
+        return NotebookOrder(work.path, pickle_value(dict(work.parameters)), work.export, work.kernel_name)
+    return FunctionOrder(
+        name=work.name,
+        payload=work.payload,
+        arguments=pickle_value((work.args, dict(work.kwargs))),
+        source=work.source,
+        context_parameter=work.context_parameter,
+        is_async=inspect.iscoroutinefunction(work.function),
+    )
