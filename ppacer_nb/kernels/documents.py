@@ -12,6 +12,7 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from ppacer_nb import values
@@ -59,10 +60,9 @@ def filled_notebook(order: Order, what: NotebookOrder) -> NotebookNode:
         If another language than Python is to receive what it cannot be given.
     """
     try:
-        notebook: NotebookNode = nbformat.read(what.path, as_version=4)
+        notebook: NotebookNode = load_notebook_node(str(what.path))
     except Exception as error:  # as in inspect: many kinds for a missing or broken file
         raise NotebookError(f"{what.path} cannot be read: {type(error).__name__}: {error}") from None
-    notebook.metadata.setdefault("papermill", {})
     parameters: dict[str, Any] = pickle.loads(what.parameters)
     if not parameters:
         return notebook

@@ -65,7 +65,8 @@ class Rendered:
 
 def combine(*rendered: Rendered) -> Rendered:
     """Return all of `rendered` as one, below each other."""
-    return Rendered("\n\n".join(part.text for part in rendered), "".join(part.html for part in rendered))
+    texts = (part.text for part in rendered if part.text)
+    return Rendered("\n\n".join(texts), "".join(part.html for part in rendered))
 
 
 def render(table: Table) -> Rendered:
