@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ppacer_nb import __version__, commands
+from ppacer_nb import commands
 from ppacer_nb.errors import PpacerError
 from ppacer_nb.progress import Progress
 from ppacer_nb.scheduler.api import SchedulerApi
@@ -34,7 +34,7 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="ppacer")
+@click.version_option(package_name="ppacer-nb", prog_name="ppacer")
 def main() -> None:
     """Schedule DAGs of functions and notebooks from Jupyter, and look at their history."""
 

@@ -116,7 +116,7 @@ class PpacerMagics(Magics):
     @context_matcher()  # type: ignore[untyped-decorator]
     def complete(self, context: CompletionContext) -> SimpleMatcherResult:
         """Complete commands, options, DAGs, runs and tasks of ``%ppacer``."""
-        words = context.line_with_cursor[: _column(context)].split(" ")
+        words = context.text_until_cursor.split(" ")
         if words[0] not in ("%ppacer", "%%ppacer") or len(words) < 2:
             return {"completions": []}
         options = [word for word in self._candidates(words[1:-1]) if word.startswith(words[-1])]
@@ -203,14 +203,14 @@ class PpacerMagics(Magics):
         return QueryAnswer(result)
 
     def _show_dashboard(self, _: argparse.Namespace) -> None:
-        # Not at the top: widgets take a while to import, and a terminal never needs them.
-        from ppacer_nb.widgets import dashboard
-
         if self._dashboard is not None:
             self._dashboard.close()
         scheduler = self._session.running()
         if scheduler is None:
             raise NotRunning("there is nothing to watch, as no scheduler is running: %ppacer start first.")
+        # Not at the top: widgets take a while to import, and a terminal never needs them.
+        from ppacer_nb.widgets import dashboard
+
         self._dashboard = dashboard(scheduler)
         display(self._dashboard)
 
@@ -305,12 +305,6 @@ def _subparsers(main: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
 def _option_names(main: argparse.ArgumentParser, command: str) -> list[str]:
     chosen = _subparsers(main).get(command)
     return [] if chosen is None else sorted(chosen._option_string_actions)
-
-
-def _column(context: CompletionContext) -> int:
-    """Return where in its line the cursor stands."""
-    before = context.full_text.split("\n")[: context.cursor_line]
-    return context.cursor_position - sum(len(line) + 1 for line in before)
 
 
 def _sentence(error: Exception) -> str:

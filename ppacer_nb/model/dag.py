@@ -42,7 +42,7 @@ class DagSpec:
 
     @cached_property
     def version(self) -> str:
-        """The first 12 hex digits of the SHA-256 of everything that decides what its runs do."""
+        """The first 12 hex digits of the SHA-256 of everything that the definition says."""
         return hashlib.sha256(self.source.encode()).hexdigest()[:12]
 
     @cached_property
@@ -52,6 +52,7 @@ class DagSpec:
             f"dag {self.id}",
             f"schedule {self.schedule} timezone {self.timezone} start {self.start} end {self.end}",
             f"catchup {self.catchup} max_active_runs {self.max_active_runs} params {dict(self.params)!r}",
+            f"tags {', '.join(self.tags)} description {self.description}",
         ]
         return "\n\n".join(["\n".join(head), *(_task_source(task) for task in self.tasks.values())])
 

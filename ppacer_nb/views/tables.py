@@ -74,7 +74,7 @@ def render(table: Table) -> Rendered:
     return Rendered(to_text(table), to_html(table))
 
 
-def to_text(table: Table, width: int = 100) -> str:
+def to_text(table: Table, width: int = 120) -> str:
     """Return aligned columns, at most `width` cells wide while no column would be cut below 8.
 
     The widest column is cut first, with an ellipsis; states are an icon and a word.

@@ -1,0 +1,1 @@
+"""Dashboards under the cell."""

@@ -1,0 +1,65 @@
+"""What tests of the faces share: a DAG of threads, a real IPython shell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import RichOutput, capture_output
+
+from ppacer_nb import DAG, task
+
+
+@task(executor="thread")
+def rows(count: int = 2) -> list[int]:
+    print("reading")
+    return list(range(count))
+
+
+@task(executor="thread")
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@task(executor="thread")
+def explode(number: int) -> None:
+    raise ValueError(f"no good: {number}")
+
+
+def sales_dag(id: str = "sales", **options: Any) -> DAG:
+    """Return a DAG of two tasks that succeeds."""
+    with DAG(id, params={"city": "Gdansk"}, **options) as dag:
+        total(rows())
+    return dag
+
+
+def failing_dag() -> DAG:
+    """Return a DAG whose last task raises."""
+    with DAG("failing") as dag:
+        explode(total(rows()))
+    return dag
+
+
+class Shell:
+    """A real IPython shell, and what a cell in it shows."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell: Any = shell
+
+    def run(self, cell: str) -> str:
+        """Run a cell and return all that it shows, as text."""
+        with capture_output() as captured:
+            result = self.shell.run_cell(cell)
+        if result.error_in_exec is not None:
+            raise result.error_in_exec
+        return captured.stdout + "\n".join(_text(output) for output in captured.outputs)
+
+    def html(self, cell: str) -> str:
+        """Run a cell and return the HTML of all that it displays."""
+        with capture_output() as captured:
+            self.shell.run_cell(cell)
+        return "".join(str(output.data.get("text/html", "")) for output in captured.outputs)
+
+
+def _text(output: RichOutput) -> str:
+    return str(output.data.get("text/plain", ""))

@@ -1,0 +1,209 @@
+"""``%ppacer`` in a real IPython shell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+
+from ppacer_nb.authoring import registry
+from ppacer_nb.magics import PpacerMagics
+from tests.faces import Shell, failing_dag, sales_dag
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JPY_SESSION_NAME", "analysis.ipynb")
+    registry.forget_all()
+    InteractiveShell.clear_instance()
+    ip: Any = InteractiveShell.instance()
+    found = Shell(ip)
+    found.run("%load_ext ppacer_nb")
+    yield found
+    found.run("%ppacer stop --wait 0")
+    registry.forget_all()
+    InteractiveShell.clear_instance()
+
+
+def finished_run(shell: Shell, dag_id: str) -> str:
+    """Trigger a DAG, wait until the run has ended, and return its id."""
+    scheduler = _magics(shell)._session.scheduler
+    assert scheduler is not None
+    run_id, end = scheduler.trigger_run(dag_id)
+    end.result(timeout=30)
+    scheduler.flush()
+    return run_id
+
+
+def _magics(shell: Shell) -> PpacerMagics:
+    magics: PpacerMagics = shell.shell.magics_manager.registry["PpacerMagics"]
+    return magics
+
+
+def test_start_says_what_is_scheduled_and_for_how_long(shell: Shell) -> None:
+    sales_dag(schedule="15 6 * * 1-5", description="sales of the day")
+    shown = shell.run("%ppacer start")
+    assert "as long as this kernel lives" in shown
+    assert "sales" in shown
+    assert "15 6 * * 1-5" in shown
+    assert "sales of the day" in shown
+    assert Path(".ppacer/ppacer.duckdb").exists()
+    assert Path(".ppacer/.gitignore").read_text() == "*\n"
+
+
+def test_a_second_start_in_the_kernel_is_harmless(shell: Shell) -> None:
+    shell.run("%ppacer start")
+    assert "runs in this kernel already" in shell.run("%ppacer start")
+
+
+def test_a_run_can_be_triggered_and_looked_at(shell: Shell) -> None:
+    sales_dag()
+    shell.run("%ppacer start")
+    assert "Run sales/manual-" in shell.run("%ppacer trigger sales -p city=Lodz")
+    run_id = finished_run(shell, "sales")
+    assert run_id in shell.run("%ppacer runs")
+    page = shell.run(f"%ppacer show {run_id}")
+    assert "✓ success" in page
+    assert "rows" in page
+    assert "Gdansk" in page
+    assert "reading" in shell.run("%ppacer logs sales")
+    assert "reading" in shell.run(f"%ppacer logs {run_id} rows -n 5")
+
+
+def test_show_draws_the_graph_with_states(shell: Shell) -> None:
+    sales_dag()
+    shell.run("%ppacer start")
+    finished_run(shell, "sales")
+    html = shell.html("%ppacer show sales")
+    assert "<svg" in html
+    assert "success" in html
+
+
+def test_a_failure_is_shown_with_its_traceback(shell: Shell) -> None:
+    failing_dag()
+    shell.run("%ppacer start")
+    finished_run(shell, "failing")
+    page = shell.run("%ppacer show failing")
+    assert "✗ failed" in page
+    assert "ValueError: no good: 1" in page
+    assert 'raise ValueError(f"no good: {number}")' in page
+
+
+def test_a_definition_in_a_later_cell_reaches_the_scheduler(shell: Shell) -> None:
+    shell.run("%ppacer start")
+    shown = shell.run("from tests.faces import sales_dag\nd = sales_dag('late')")
+    assert "late is scheduled now" in shown
+    assert "late" in shell.run("%ppacer dags")
+    shown = shell.run("d = sales_dag('late', description='better')")
+    assert "late has a new version" in shown
+
+
+def test_a_definition_that_the_scheduler_refuses_is_explained_once(shell: Shell) -> None:
+    shell.run("%ppacer start")
+    cell = (
+        "from ppacer_nb import DAG, task\n"
+        "@task(pool='db')\ndef load(): pass\n"
+        "with DAG('pooled'):\n    load()\n"
+    )
+    assert "--pool db=SLOTS" in shell.run(cell)
+    assert "pool" not in shell.run("1")
+
+
+def test_pools_are_given_at_the_start(shell: Shell) -> None:
+    shell.run("%ppacer start --pool db=2")
+    cell = (
+        "from ppacer_nb import DAG, task\n"
+        "@task(pool='db')\ndef load(): pass\n"
+        "with DAG('pooled'):\n    load()\n"
+    )
+    assert "pooled is scheduled now" in shell.run(cell)
+
+
+def test_sql_shows_a_table_and_keeps_rows(shell: Shell) -> None:
+    sales_dag()
+    shell.run("%ppacer start")
+    finished_run(shell, "sales")
+    shown = shell.run("%ppacer sql SELECT dag_id, state FROM dag_runs")
+    assert "sales" in shown
+    assert "1 row" in shown
+    kept = "r = %ppacer sql SELECT task_id FROM task_runs ORDER BY task_id\nprint(r.columns, r.rows)"
+    assert shell.run(kept) == "['task_id'] [('rows',), ('total',)]\n"
+    assert "total" in shell.run("%%ppacer sql\nSELECT task_id\nFROM task_runs\nWHERE task_id = 'total'")
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("%ppacer strat", "invalid choice: 'strat'"),
+        ("%ppacer trigger nothing", "No DAG 'nothing'"),
+        ("%ppacer trigger saels", "did you mean 'sales'?"),
+        ("%ppacer trigger sales -p town=x", "no parameter 'town'"),
+        ("%ppacer trigger sales -p city", "is not of the form NAME=VALUE"),
+        ("%ppacer trigger sales --date tomorrow", "is not an ISO date"),
+        ("%ppacer show sales/x", "No run 'sales/x'"),
+        ("%ppacer runs -n 0", "too few"),
+        ("%ppacer sql DROP TABLE events", "only one SELECT"),
+        ("%ppacer sql SELECT nothing FROM dag_runs", "nothing"),
+        ("%ppacer sql", "Give a query"),
+        ("%ppacer stop --wait soon", "not a duration"),
+        ("%%ppacer runs\nx", "Only sql takes a whole cell"),
+        ("%ppacer start --pool db", "NAME=SLOTS"),
+        ('%ppacer trigger "sales', "No closing quotation"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(shell: Shell, command: str, sentence: str) -> None:
+    if "start" not in command:
+        sales_dag()
+        shell.run("%ppacer start")
+    assert sentence.lower() in shell.run(command).lower()
+
+
+def test_before_a_start_there_is_nothing_to_show(shell: Shell) -> None:
+    assert "%ppacer start" in shell.run("%ppacer status")
+    assert "%ppacer start" in shell.run("%ppacer dashboard")
+
+
+def test_after_a_stop_the_history_can_still_be_read(shell: Shell) -> None:
+    sales_dag()
+    shell.run("%ppacer start")
+    run_id = finished_run(shell, "sales")
+    assert "has stopped" in shell.run("%ppacer stop")
+    assert run_id in shell.run("%ppacer runs")
+    assert "No scheduler is running" in shell.run("%ppacer status")
+    assert "no scheduler is running" in shell.run("%ppacer trigger sales").lower()
+
+
+def test_help_names_every_command(shell: Shell) -> None:
+    shown = shell.run("%ppacer help")
+    for command in _magics(shell)._commands:
+        assert command in shown
+    assert "--workers" in shell.run("%ppacer help start")
+    assert "%%ppacer sql" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%ppacer st", ["start", "stop", "status"]),
+        ("%ppacer trigger s", ["sales"]),
+        ("%ppacer show sales/", None),
+        ("%ppacer logs sales t", ["total"]),
+        ("%ppacer trigger sales --", ["--date"]),
+        ("%ppacer help tr", ["trigger"]),
+        ("x = 1\n%ppacer trigger s", ["sales"]),
+    ],
+)
+def test_tab_completes_commands_dags_runs_and_tasks(
+    shell: Shell, line: str, expected: list[str] | None
+) -> None:
+    sales_dag()
+    shell.run("%ppacer start")
+    run_id = finished_run(shell, "sales")
+    with provisionalcompleter():
+        found = [c.text for c in shell.shell.Completer.completions(line, len(line))]
+    assert sorted(found) == sorted([run_id] if expected is None else expected)
