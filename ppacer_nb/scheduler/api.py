@@ -103,6 +103,7 @@ class SchedulerApi(Protocol):
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener`, from another thread, with the ids of runs and DAGs that changed.
 
-        It must return at once. The function returned here ends it.
+        It must return at once. When the scheduler stops it is called once more, with nothing. The function
+        returned here ends it.
         """
         ...

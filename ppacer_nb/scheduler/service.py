@@ -173,7 +173,7 @@ class Scheduler:
                 self._stop_report = self._loop.stop(wait)
                 self._notifier.close()
                 self._store.close()
-                for callback in self._at_stop:
+                for callback in list(self._at_stop):
                     callback()
         return self._stop_report
 
@@ -188,7 +188,19 @@ class Scheduler:
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener` with the ids of runs and DAGs that changed. See `SchedulerApi.subscribe`."""
-        return self._loop.subscribe(listener)
+        unsubscribe = self._loop.subscribe(listener)
+
+        def stopped() -> None:
+            listener(frozenset())
+
+        self._at_stop.append(stopped)
+
+        def end() -> None:
+            unsubscribe()
+            if stopped in self._at_stop:
+                self._at_stop.remove(stopped)
+
+        return end
 
     def flush(self) -> None:
         """Return when all that was logged so far can be read."""

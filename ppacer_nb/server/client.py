@@ -144,6 +144,7 @@ class RemoteScheduler:
         def follow() -> None:
             for line in stream.lines():
                 listener(frozenset(decode(line, list[str])))
+            listener(frozenset())
 
         threading.Thread(target=follow, name="ppacer-changes", daemon=True).start()
         return stream.end
