@@ -96,7 +96,7 @@ class PpacerMagics(Magics):
                 return self._sql("\n".join(filter(None, [rest.strip(), cell])))
             if cell is not None:
                 raise _Usage("Only sql takes a whole cell: %%ppacer sql, and the query below it.")
-            arguments = self._parser.parse_args(shlex.split(line) or ["help"])
+            arguments = self._parser.parse_args(shlex.split(line, comments=True) or ["help"])
             shown = self._commands[arguments.command](arguments)
             if shown is not None:
                 display(shown)

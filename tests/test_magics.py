@@ -56,6 +56,10 @@ def test_start_says_what_is_scheduled_and_for_how_long(shell: Shell) -> None:
     assert Path(".ppacer/.gitignore").read_text() == "*\n"
 
 
+def test_a_comment_may_follow_a_command(shell: Shell) -> None:
+    assert "as long as this kernel lives" in shell.run("%ppacer start   # scheduling begins; it's at once")
+
+
 def test_a_second_start_in_the_kernel_is_harmless(shell: Shell) -> None:
     shell.run("%ppacer start")
     assert "runs in this kernel already" in shell.run("%ppacer start")
