@@ -44,6 +44,7 @@ class SchedulerOptions:
     default_executor: str = "kernel"
     receivers: Sequence[Receiver] = (log_receiver,)
     notebook: str = ""  #: the notebook or program it runs in, for those who find the store held
+    executors: Mapping[str, ExecutorFactory] = field(default_factory=dict)  #: win over the built-in
 
 
 class Scheduler:
@@ -194,6 +195,7 @@ def _executors(options: SchedulerOptions) -> dict[str, ExecutorFactory]:
     return {
         "thread": lambda _: ThreadExecutor(),
         "kernel": lambda loop: _kernel_executor(loop, options.max_workers),
+        **options.executors,
     }
 
 
