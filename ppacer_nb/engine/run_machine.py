@@ -87,6 +87,8 @@ class RunMachine:
 
     def resume(self, now: datetime) -> list[Event]:
         """Decide for every task that has not begun; after `begin`, or after a replay."""
+        if self._cancel_reason is not None:
+            self._cancel_rest(self._cancel_reason, now)
         self._undecided.extend(id for id, task in self.tasks.items() if task.state is None)
         return self._settle(now)
 
@@ -111,14 +113,15 @@ class RunMachine:
             self._queue(task, now)
 
     def cancel(self, reason: str, now: datetime) -> list[Event]:
-        """End everything that has not started. The run ends when what is `running` has been stopped."""
+        """End everything that has not started. The run ends when what is `running` has been stopped.
+
+        `reason` must say something: it is how the log tells a run that is being cancelled.
+        """
         self._cancel_reason = reason
         self.ready.clear()
-        for task in self.tasks.values():
-            if not task.has_ended and task.state is not AttemptState.RUNNING:
-                self._emit(self._without_attempt(task, AttemptState.CANCELLED, now, reason))
-        if self.state is RunState.QUEUED:
-            self._open = 0
+        if self.state is RunState.RUNNING:  # says in the log that it was asked for: the end may take a while
+            self._emit(replace(self.created, state=RunState.RUNNING, at=now, reason=reason))
+        self._cancel_rest(reason, now)
         return self._settle(now)
 
     def job(self, task_id: str, runs_folder: Path, attempt: int) -> Job:
@@ -145,6 +148,8 @@ class RunMachine:
         """Take in one event of this run's history."""
         if isinstance(event, RunEvent):
             self.state = event.state
+            if event.state is RunState.RUNNING and event.reason:
+                self._cancel_reason = event.reason
         elif isinstance(event, TaskEvent):
             self._apply_to_task(self.tasks[event.task_id], event)
 
@@ -161,6 +166,11 @@ class RunMachine:
             for id in self.dag.downstreams[event.task_id]:
                 self.tasks[id].upstreams.add(event.state)
                 self._undecided.append(id)
+
+    def _cancel_rest(self, reason: str, now: datetime) -> None:
+        for task in self.tasks.values():
+            if not task.has_ended and task.state is not AttemptState.RUNNING:
+                self._emit(self._without_attempt(task, AttemptState.CANCELLED, now, reason))
 
     def _emit(self, event: Event) -> None:
         self.apply(event)

@@ -14,7 +14,7 @@ from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
-    """A run came into being or changed its state."""
+    """A run came into being, changed its state, or is to be cancelled: RUNNING again, with the reason."""
 
     run_id: str
     dag_id: str

@@ -68,9 +68,7 @@ def test_a_verdict_is_final_and_in_the_end_there_is_one(rule: TriggerRule) -> No
             assert earlier is WAIT or later is not WAIT
 
 
-@pytest.mark.parametrize(
-    "state", [s for s in AttemptState if s.is_failure and s is not AttemptState.FAILED]
-)
+@pytest.mark.parametrize("state", [s for s in AttemptState if s.is_failure and s is not AttemptState.FAILED])
 def test_every_kind_of_failure_upstream_counts_as_one(state: AttemptState) -> None:
     upstreams = Upstreams(1)
     upstreams.add(state)
