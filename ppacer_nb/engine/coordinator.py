@@ -191,7 +191,7 @@ class Coordinator:
                     self._serve_points(self.dags[dag_id], now)
                 case _RetryDue(run_id, task_id):
                     self._retry(run_id, task_id, now)
-                case AttemptKey():
+                case _:
                     self._time_out(due)
         return self._commands(now)
 

@@ -16,8 +16,8 @@ _TIDY_FROM = 64  # fewer dead entries are not worth a tidy
 class Timers(Generic[T]):
     """Things with a due time, the earliest first; of those due together, the one set first.
 
-    A heap cannot give up an entry in its middle, so one that was cancelled stays there, dead, until it comes to
-    the top or the dead outnumber the living.
+    A heap cannot give up an entry in its middle, so one that was cancelled stays there, dead, until it comes
+    to the top or the dead outnumber the living.
     """
 
     def __init__(self) -> None:

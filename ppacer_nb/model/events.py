@@ -59,4 +59,5 @@ class ScheduleEvent:
     run_id: str | None = None
 
 
-Event = RunEvent | TaskEvent | ScheduleEvent
+EventOfRun = RunEvent | TaskEvent
+Event = EventOfRun | ScheduleEvent

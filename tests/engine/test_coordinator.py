@@ -103,7 +103,7 @@ def test_a_skip_spreads_and_the_run_succeeds() -> None:
 def test_always_starts_at_once_beside_its_upstream() -> None:
     bench = bench_with("a >> b", options={"b": TaskOptions(trigger_rule=TriggerRule.ALWAYS)})
     bench.trigger()
-    assert set(key.task_id for key in bench.running) == {"a", "b"}
+    assert {key.task_id for key in bench.running} == {"a", "b"}
 
 
 def test_one_success_starts_once_though_more_upstreams_succeed_later() -> None:
@@ -128,7 +128,7 @@ def test_a_thousand_empty_runs_that_waited_end_without_deep_recursion() -> None:
     first = bench.trigger()
     bench.register(dag_spec("d", "", max_active_runs=1))
     waiting = [bench.trigger() for _ in range(1000)]
-    assert set(bench.run_states()[run_id] for run_id in waiting) == {"queued"}
+    assert {bench.run_states()[run_id] for run_id in waiting} == {"queued"}
     bench.end("a")
     assert set(bench.run_states().values()) == {"success"}
     assert len(bench.run_states()) == len({first, *waiting}) == 1001
@@ -141,6 +141,7 @@ def test_the_end_of_an_attempt_that_does_not_run_changes_nothing() -> None:
     assert bench.said
     bench.end_key(AttemptKey("d/none", "a", 1))
     bench.end_key(AttemptKey(run_id, "a", 2))
+    bench.engine.body_started(AttemptKey("d/none", "a", 1), "late", bench.now)
     assert bench.said == []
     bench.end("a", BAD)
     bench.wait()
@@ -188,10 +189,10 @@ def test_a_waiting_retry_takes_no_worker() -> None:
     bench = bench_with("a, b", max_workers=1, options=TaskOptions(retries=1, retry_delay=SECOND))
     bench.trigger()
     bench.end("a", BAD)
-    assert list(bench.running)[0].task_id == "b"
+    assert next(iter(bench.running)).task_id == "b"
     bench.wait(1)
     bench.end("b")
-    assert list(bench.running)[0][1:] == ("a", 2)
+    assert next(iter(bench.running))[1:] == ("a", 2)
 
 
 # Timeouts

@@ -13,7 +13,7 @@ from ppacer_nb.engine.commands import Command, Record, Start
 from ppacer_nb.engine.run_machine import RunMachine, replay
 from ppacer_nb.model.attempt import Outcome
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import Event, RunEvent, TaskEvent
+from ppacer_nb.model.events import Event, EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.status import AttemptState, RunState, TriggerRule
@@ -48,7 +48,7 @@ class Watch:
     dags: dict[str, DagSpec] = field(default_factory=dict)  #: by version
     max_workers: int = 1
     slots: int = 1
-    history: dict[str, list[Event]] = field(default_factory=dict)
+    history: dict[str, list[EventOfRun]] = field(default_factory=dict)
     running: set[AttemptKey] = field(default_factory=set)
 
     def see(self, commands: list[Command]) -> None:
@@ -156,7 +156,7 @@ def _standing(machine: RunMachine) -> object:
 @st.composite
 def dags(draw: st.DrawFn) -> DagSpec:
     names = "abcdef"[: draw(st.integers(0, 6))]
-    chains = [name for name in names] + [
+    chains = list(names) + [
         f"{a} >> {b}" for i, a in enumerate(names) for b in names[i + 1 :] if draw(st.booleans())
     ]
     options = {

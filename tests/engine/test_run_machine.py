@@ -41,7 +41,7 @@ def test_an_attempt_that_was_stopped_ends_cancelled_with_the_reason() -> None:
     run.begin(T0)
     run.start_attempt("a", T0)
     events = run.end_attempt("a", STOPPED, T0)
-    assert [event.state.value for event in events] == ["cancelled", "upstream_failed", "failed"]  # type: ignore[union-attr]
+    assert [event.state.value for event in events] == ["cancelled", "upstream_failed", "failed"]
 
 
 def test_a_job_says_where_its_files_go() -> None:
@@ -58,7 +58,7 @@ def test_a_run_read_back_knows_that_it_is_being_cancelled() -> None:
     events += run.cancel("cancelled by Ola", T0)
     again = replay(run.dag, events)
     events = [*again.end_attempt("a", BAD, T0), *again.end_attempt("c", GOOD, T0)]
-    assert [(event.state.value, event.reason) for event in events] == [  # type: ignore[union-attr]
+    assert [(event.state.value, event.reason) for event in events] == [
         ("failed", ""),
         ("success", ""),
         ("cancelled", "cancelled by Ola"),

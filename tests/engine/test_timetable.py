@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def at(minutes: float) -> datetime:
     return T0 + timedelta(minutes=minutes)
 
 
-def table(every: int = 60, after: datetime = T0, last: datetime | None = None, **head: object) -> Timetable:
+def table(every: int = 60, after: datetime = T0, last: datetime | None = None, **head: Any) -> Timetable:
     return Timetable(dag_spec("d", "a", schedule=Every(every, last), **head), after)
 
 
