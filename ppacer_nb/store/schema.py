@@ -109,7 +109,7 @@ SELECT run_id,
 FROM run_events GROUP BY run_id;
 
 CREATE VIEW task_runs AS
-SELECT run_id, task_id, attempt,
+SELECT min(seq) AS seq, run_id, task_id, attempt,
        any_value(dag_id) AS dag_id,
        arg_max(state, seq) AS state,
        max(queued_at) AS queued_at,
