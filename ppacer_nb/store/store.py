@@ -50,7 +50,7 @@ class Store:
     def __init__(
         self, path: Path | None, *, on_failure: Callable[[StoreError], None] = _nobody_listens
     ) -> None:
-        self.path = path and path.absolute()
+        self.path = path and path.resolve()
         self._claim()
         try:
             self._connection = _connect(self.path)
@@ -146,6 +146,7 @@ def _schema_of(connection: duckdb.DuckDBPyConnection, path: Path | None) -> int:
                 "give another path."
             )
         connection.execute("CREATE TABLE ppacer_schema AS SELECT 0 AS number").fetchall()
-    ((number,),) = connection.execute("SELECT number FROM ppacer_schema").fetchall()
-
-    return int(number)
+    numbers = connection.execute("SELECT number FROM ppacer_schema").fetchall()
+    if len(numbers) != 1:
+        raise StoreError(f"{path} is damaged: its table ppacer_schema has {len(numbers)} rows and not one.")
+    return int(numbers[0][0])
