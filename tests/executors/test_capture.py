@@ -111,7 +111,7 @@ class Terminal(io.StringIO):
 
 def test_the_streams_look_to_others_as_they_did_before() -> None:
     terminal = Terminal()
-    with contextlib.redirect_stdout(terminal):  # type: ignore[type-var]
+    with contextlib.redirect_stdout(terminal):
         capture = Capture()
         capture.install()
         seen: Any = sys.stdout
