@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ppacer_nb.engine.commands import Command, Notify, Record, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
@@ -17,6 +18,7 @@ from ppacer_nb.errors import NotRunning, StoreError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.model.attempt import (
     BodyStarted,
+    Cancelled,
     CellProgress,
     Ended,
     ErrorInfo,
@@ -41,6 +43,7 @@ ExecutorFactory = Callable[[asyncio.AbstractEventLoop], Executor]
 #: After asking everything to stop, how long until what still runs is given up.
 LAST_WAIT = timedelta(seconds=15)
 STOPPED = "the scheduler was stopped"
+_ENDED = "the scheduler has stopped: start it again."
 
 _log = logging.getLogger("ppacer_nb")
 
@@ -87,6 +90,12 @@ class SchedulerLoop:
         self._changed: set[str] = set()
         self._listeners: list[Callable[[frozenset[str]], None]] = []
         self._ends: dict[str, Future[RunState]] = {}
+        self._unheard: set[Future[Any]] = set()  # answers to what the loop has not come to yet
+        self._unwritten: set[Future[Any]] = set()  # answers that wait for the disk
+        self._starting: dict[AttemptKey, Job] = {}  # attempts that wait for the disk
+        self._failure: StoreError | None = None
+        self._stop_lock = threading.Lock()
+        self._stopped: Future[StopReport] | None = None
         self._finished = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._main, name="ppacer-scheduler", daemon=True)
@@ -111,18 +120,25 @@ class SchedulerLoop:
         ------
         NotRunning
             If the loop has ended.
+        StoreError
+            If the events cannot be written.
         """
         answer: Future[T] = Future()
 
         def act(now: datetime) -> list[Command]:
+            self._unheard.discard(answer)
             try:
                 result, commands = decide(self._coordinator, now)
             except Exception as error:  # the caller's, to whom it is handed
                 answer.set_exception(error)
                 return []
-            self._carry_out(commands, lambda: answer.set_result(result))
+            self._unwritten.add(answer)
+            self._carry_out(commands, lambda: self._answer(answer, result))
+            if self._failure is not None:
+                _refuse([answer], self._failure)
             return []
 
+        self._unheard.add(answer)
         self._post(act)
         return answer.result()
 
@@ -132,7 +148,10 @@ class SchedulerLoop:
 
     def end_of(self, run_id: str) -> Future[RunState]:
         """Return a future of how an unfinished run ends. Call it within `ask`, before the run can end."""
-        return self._ends.setdefault(run_id, Future())
+        end = self._ends.setdefault(run_id, Future())
+        if self._failure is not None:
+            _refuse([end], self._failure)
+        return end
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener`, in the loop's thread, with the ids of the runs and DAGs that changed.
@@ -148,29 +167,44 @@ class SchedulerLoop:
         return unsubscribe
 
     def stop(self, wait: timedelta) -> StopReport:
-        """Start nothing more, give what runs up to `wait` to end, cancel the rest, and end the thread."""
-        future = asyncio.run_coroutine_threadsafe(self._shut_down(wait), self._loop)
-        summary = future.result()
+        """Start nothing more, give what runs up to `wait` to end, cancel the rest, and end the thread.
+
+        Who asks again, say after an interrupted wait, waits for the same end.
+        """
+        with self._stop_lock:
+            if self._stopped is None:
+                self._stopped = asyncio.run_coroutine_threadsafe(self._shut_down(wait), self._loop)
+        report = self._stopped.result()
         self._thread.join()
-        return summary
+        return report
 
     def fail(self, error: StoreError) -> None:
-        """Note, from any thread, that the history cannot be written: nothing more is started."""
+        """Note, from any thread, that the history cannot be written: nothing more is started.
 
-        def act(_: datetime) -> list[Command]:
+        Whoever waits for something to be written, or for a run to end, is told.
+        """
+
+        def act(now: datetime) -> list[Command]:
             self.problem = str(error)
             self._coordinator.drain()
-            _log.error("ppacer: %s", error)
+            for job in list(self._starting.values()):
+                self._hear(job.key, _not_started(job, error, now))
+            self._starting.clear()
             return []
 
-        self._post(act)
+        self._failure = error
+        _log.error("ppacer: %s", error)
+        # A loop that has ended starts nothing anyway.
+        with contextlib.suppress(NotRunning):
+            self._post(act)
+        _refuse([*self._unwritten, *self._ends.values()], error)
 
     def _post(self, act: Callable[[datetime], Sequence[Command]]) -> None:
         self._inbox.append(act)
         try:
             self._loop.call_soon_threadsafe(self._news.set)
         except RuntimeError:
-            raise NotRunning("the scheduler has stopped: start it again.") from None
+            raise NotRunning(_ENDED) from None
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -178,14 +212,11 @@ class SchedulerLoop:
             self._loop.run_until_complete(self._run())
         finally:
             self._loop.close()
+            _refuse(self._unheard, NotRunning(_ENDED))
 
     async def _run(self) -> None:
         while not self._finished:
-            try:
-                self._turn(self._clock.now())
-            except Exception as error:  # a defect of ours: the DAGs that it does not touch go on
-                self.problem = f"an internal error ({type(error).__name__}: {error})"
-                _log.exception("ppacer: internal error in the scheduler")
+            self._turn(self._clock.now())
             self._turned.set()
             self._announce()
             await self._clock.wait(self._coordinator.next_wakeup, self._news)
@@ -194,9 +225,20 @@ class SchedulerLoop:
     def _turn(self, now: datetime) -> None:
         commands: list[Command] = []
         while self._inbox:
-            commands += self._inbox.popleft()(now)
-        commands += self._coordinator.advance(now)
+            commands += self._safely(self._inbox.popleft(), now)
+        commands += self._safely(self._coordinator.advance, now)
         self._carry_out(commands)
+
+    def _safely(self, act: Callable[[datetime], Sequence[Command]], now: datetime) -> Sequence[Command]:
+        try:
+            return act(now)
+        except Exception as error:  # a defect of ours: what it does not touch goes on
+            self._note_defect(error)
+            return []
+
+    def _note_defect(self, error: Exception) -> None:
+        self.problem = f"an internal error ({type(error).__name__}: {error})"
+        _log.exception("ppacer: internal error in the scheduler")
 
     def _carry_out(self, commands: Sequence[Command], then: Callable[[], None] | None = None) -> None:
         events: list[Event] = []
@@ -206,11 +248,11 @@ class SchedulerLoop:
                 case Record(event):
                     events.append(event)
                     self._note(event)
-                case Start():
+                case Start(job):
                     starts.append(command)
-                case Stop(key, timed_out, reason):
-                    for executor in self._executors.values():
-                        executor.stop(key, timed_out=timed_out, reason=reason)
+                    self._starting[job.key] = job
+                case Stop():
+                    self._stop_attempt(command)
                 case Notify(notification):
                     self._notify(notification)
         if events:
@@ -226,14 +268,31 @@ class SchedulerLoop:
             if isinstance(event, RunEvent) and event.state.is_terminal:
                 end = self._ends.pop(event.run_id, None)
                 if end is not None:
-                    end.set_result(event.state)
+                    _resolve(end, event.state)
         if then is not None:
             then()
         if starts:
-            self._post(lambda _: self._submit(starts))
+            # A loop that has ended has cancelled them.
+            with contextlib.suppress(NotRunning):
+                self._post(lambda _: self._submit(starts))
+
+    def _answer(self, answer: Future[T], result: T) -> None:
+        self._unwritten.discard(answer)
+        _resolve(answer, result)
+
+    def _stop_attempt(self, stop: Stop) -> None:
+        if self._starting.pop(stop.key, None) is not None:  # no executor knows it yet
+            self._hear(stop.key, Ended(self._clock.now(), Cancelled(stop.reason)))
+        for executor in self._executors.values():
+            try:
+                executor.stop(stop.key, timed_out=stop.timed_out, reason=stop.reason)
+            except Exception as error:  # an executor's defect; the attempt's end may come yet
+                self._note_defect(error)
 
     def _submit(self, starts: Sequence[Start]) -> list[Command]:
         for start in starts:
+            if self._starting.pop(start.job.key, None) is None:
+                continue  # stopped meanwhile
             try:
                 self._executor(start.executor).submit(start.job, self._hear)
             except Exception as error:  # an executor's defect must fail the attempt, not hang it
@@ -249,7 +308,9 @@ class SchedulerLoop:
 
     def _hear(self, key: AttemptKey, report: Report) -> None:
         """Take a report of an executor, from any thread."""
-        self._post(lambda now: self._take_in(key, report, now))
+        # A task that could not be stopped may speak when the loop has ended, and nobody listens.
+        with contextlib.suppress(NotRunning):
+            self._post(lambda now: self._take_in(key, report, now))
 
     def _take_in(self, key: AttemptKey, report: Report, now: datetime) -> Sequence[Command]:
         self._changed.add(key.run_id)
@@ -292,7 +353,11 @@ class SchedulerLoop:
         cancelled = list(self._coordinator.runs)
         self._carry_out(self._cancel_all(self._clock.now()))
         await self._until_idle(LAST_WAIT)
-        await asyncio.gather(*(executor.close() for executor in self._executors.values()))
+        for name, executor in self._executors.items():
+            try:
+                await executor.close()
+            except Exception:  # an executor's defect must not keep the scheduler from ending
+                _log.exception("ppacer: the executor %r did not close", name)
         self._finished = True
         self._news.set()
         return StopReport(finished, cancelled)
@@ -307,6 +372,18 @@ class SchedulerLoop:
         end = self._loop.time() + wait.total_seconds()
         while self._coordinator.queue.busy and (left := end - self._loop.time()) > 0:
             await self._turned.wait(left)
+
+
+def _resolve(future: Future[T], result: T) -> None:
+    # It may have been refused by another thread at the same moment; then that counts.
+    with contextlib.suppress(InvalidStateError):
+        future.set_result(result)
+
+
+def _refuse(futures: Iterable[Future[Any]], error: Exception) -> None:
+    for future in list(futures):
+        with contextlib.suppress(InvalidStateError):
+            future.set_exception(error)
 
 
 def _not_started(job: Job, error: Exception, now: datetime) -> Ended:

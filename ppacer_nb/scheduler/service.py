@@ -18,6 +18,7 @@ from ppacer_nb.errors import InvalidOption, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.dag import DagSpec, did_you_mean
+from ppacer_nb.model.events import Event
 from ppacer_nb.model.history import DagVersion
 from ppacer_nb.model.ids import run_id_of
 from ppacer_nb.model.notification import Notification
@@ -62,7 +63,12 @@ class Scheduler:
         self._started_at = self._clock.now()
         self._store = Store(options.store, on_failure=lambda error: self._loop.fail(error))
         self.history = self._store.history
-        self._accounted = self.history.last_points()
+        try:
+            self._accounted = self.history.last_points()
+            left = self._ends_of_interrupted_runs()
+        except BaseException:
+            self._store.close()
+            raise
         self._notifier = Notifier(options.receivers, self._note_notification)
         self._loop = SchedulerLoop(
             Coordinator(Limits(options.max_workers, options.pools), options.runs_folder),
@@ -72,7 +78,7 @@ class Scheduler:
             clock=self._clock,
             notify=self._notifier.send,
         )
-        self._end_interrupted_runs()
+        self._store.log.events(left)
         self._loop.start()
 
     def register(self, dag: DagSpec, *, scheduled: bool = True) -> None:
@@ -84,9 +90,9 @@ class Scheduler:
             If a task asks for an executor or a pool that this scheduler does not have.
         """
         _check_executors(dag, self.options)
-        known = self.history.dag_version(dag.id, dag.version)
+        newest = self.history.dag_version(dag.id)
         accounted = self._accounted.get(dag.id)
-        if known is None:
+        if newest is None or newest.version != dag.version:
             self._store.log.row("dag_versions", version_row(dag, self._clock.now()))
         self._loop.ask(
             lambda coordinator, now: (None, coordinator.register(dag, accounted, now, scheduled=scheduled))
@@ -162,10 +168,12 @@ class Scheduler:
 
     def stop(self, *, wait: timedelta) -> StopReport:
         """Stop: start nothing more, wait for what runs, cancel what is left then, close the store."""
-        report = self._loop.stop(wait)
-        self._notifier.close()
-        self._store.close()
-        return report
+        try:
+            return self._loop.stop(wait)
+        finally:
+            if not self._loop.is_alive:  # an interrupted wait can be taken up again
+                self._notifier.close()
+                self._store.close()
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener` with the ids of runs and DAGs that changed. See `SchedulerApi.subscribe`."""
@@ -182,10 +190,9 @@ class Scheduler:
                 f"run {run_id!r} exists already, its state is {run.state}: choose another logical date."
             )
 
-    def _end_interrupted_runs(self) -> None:
-        now = self._clock.now()
-        for run_id in self.history.unfinished():
-            self._store.log.events(list(interrupted(self.history.events(run_id), now)))
+    def _ends_of_interrupted_runs(self) -> list[Event]:
+        history = self.history
+        return [e for id in history.unfinished() for e in interrupted(history.events(id), self._started_at)]
 
     def _note_notification(self, notification: Notification, problems: str) -> None:
         self._store.log.row("notifications", notification_row(notification, problems))

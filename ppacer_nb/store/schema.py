@@ -137,7 +137,7 @@ SELECT dag_id,
        arg_max(timezone, defined_at) AS timezone,
        arg_max(description, defined_at) AS description,
        arg_max(tags, defined_at) AS tags,
-       count(*) AS versions
+       count(DISTINCT version) AS versions
 FROM dag_versions GROUP BY dag_id;
 """
 

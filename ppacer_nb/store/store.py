@@ -51,6 +51,7 @@ class Store:
         self, path: Path | None, *, on_failure: Callable[[StoreError], None] = _nobody_listens
     ) -> None:
         self.path = path and path.resolve()
+        self._closed = False
         self._claim()
         try:
             self._connection = _connect(self.path)
@@ -71,7 +72,10 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Write what is left and let go of the file."""
+        """Write what is left and let go of the file. Closing again changes nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self.log.close()
         self._connection.close()
         self._release()

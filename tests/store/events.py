@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from ppacer_nb.model.events import RunEvent, TaskEvent
 from ppacer_nb.status import AttemptState, RunState, RunType
@@ -14,5 +15,5 @@ def run_event(run_id: str = "d/1", state: RunState = RunState.QUEUED) -> RunEven
     return RunEvent(run_id, run_id.split("/")[0], RunType.MANUAL, T0, "v", {}, 1, state, T0)
 
 
-def task_event(state: AttemptState, task_id: str = "a", attempt: int = 1, **fields: object) -> TaskEvent:
-    return TaskEvent("d/1", task_id, attempt, state, T0, **fields)  # type: ignore[arg-type]
+def task_event(state: AttemptState, task_id: str = "a", attempt: int = 1, **fields: Any) -> TaskEvent:
+    return TaskEvent("d/1", task_id, attempt, state, fields.pop("at", T0), **fields)
