@@ -53,11 +53,10 @@ class Capture:
 
 def task_logger(name: str) -> logging.Logger:
     """Return a logger whose records, from INFO on, go to the log of the attempt that this thread runs."""
-    logger = logging.getLogger(name)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False  # other handlers of the process are not the task's
-    if not any(isinstance(handler, _Handler) for handler in logger.handlers):
-        logger.addHandler(_Handler())
+    # Not by getLogger: loggers got that way are kept for ever, and setting a level on one clears the caches of
+    # all, a millisecond where there are thousands of tasks. Nor are other handlers of the process the task's.
+    logger = logging.Logger(name, logging.INFO)
+    logger.addHandler(_task_handler)
     return logger
 
 
@@ -167,3 +166,4 @@ def _handle(handler: logging.Handler, record: logging.LogRecord) -> None:
 
 
 _places = _Places()
+_task_handler = _Handler()
