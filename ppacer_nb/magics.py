@@ -156,7 +156,8 @@ class PpacerMagics(Magics):
         return combine(*(note(r.problem, kind="error") for r in refused), self._status(given))
 
     def _stop(self, given: argparse.Namespace) -> Rendered:
-        wait = parse_duration(given.wait, what="--wait")
+        seconds = given.wait.replace(".", "", 1).isdigit()
+        wait = parse_duration(float(given.wait) if seconds else given.wait, what="--wait")
         with self._session.api() as api:
             return answers.stopped(api.stop(wait=wait))
 

@@ -92,7 +92,8 @@ class TriggerRule(StrEnum):
 
 _TERMINAL_RUNS = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED})
 _RUN_MOVES = {
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED}),
+    # QUEUED to FAILED: its scheduler died before it began
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}),
     RunState.RUNNING: _TERMINAL_RUNS,
     RunState.SUCCESS: frozenset[RunState](),
     RunState.FAILED: frozenset[RunState](),

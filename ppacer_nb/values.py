@@ -17,6 +17,7 @@ INLINE_BYTES = 64 * 1024  # larger ones would bloat the run history that carries
 _PREVIEW_LENGTH = 200
 _preview = reprlib.Repr()
 _preview.maxstring = _preview.maxother = _PREVIEW_LENGTH
+_preview.maxlevel = 3  # the limits are of each level: six of them, the default, can make megabytes
 
 
 def dump(value: Any, large: Path) -> Value:
@@ -58,11 +59,12 @@ def pickle_value(value: Any) -> bytes:
 
 
 def preview(value: Any) -> str:
-    """Return the start of the repr of `value`; never raises, whatever that repr does."""
+    """Return the start of the repr of `value`, 200 characters; never raises, whatever that repr does."""
     try:
-        return _preview.repr(value)
+        text = _preview.repr(value)
     except Exception as error:  # a repr of the user's own
         return f"<{type(value).__qualname__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= _PREVIEW_LENGTH else f"{text[: _PREVIEW_LENGTH - 3]}..."
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -26,6 +26,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     found.run("%load_ext ppacer_nb")
     yield found
     found.run("%ppacer stop --wait 0")
+    assert not _magics(found)._session.is_running
     registry.forget_all()
     InteractiveShell.clear_instance()
 

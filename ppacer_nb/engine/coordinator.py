@@ -19,7 +19,7 @@ from ppacer_nb.engine.queue import Limits, ReadyQueue, ReadyTask
 from ppacer_nb.engine.run_machine import RunMachine
 from ppacer_nb.engine.timers import Timers
 from ppacer_nb.engine.timetable import Decision, Timetable
-from ppacer_nb.errors import InvalidOption, InvalidSchedule, NotFound, SchedulerError
+from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.model.attempt import Outcome
 from ppacer_nb.model.dag import DagSpec, did_you_mean
 from ppacer_nb.model.durations import format_duration
@@ -30,7 +30,6 @@ from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 
 class _PointDue(NamedTuple):
     dag_id: str
-    registration: int  #: timers of a DAG that was replaced since mean nothing
 
 
 class _RetryDue(NamedTuple):
@@ -43,11 +42,11 @@ class DagEntry:
     """A DAG that is scheduled, and its unfinished runs."""
 
     timetable: Timetable
-    registration: int
     next_point: datetime | None = None
     active: set[str] = field(default_factory=set)  #: ids of its running runs
     waiting: deque[str] = field(default_factory=deque)  #: ids of its queued runs
     problem: str = ""  #: why its schedule stands still, where it does
+    last_manual: datetime | None = None  #: the last logical date that a manual run was given
 
     @property
     def dag(self) -> DagSpec:
@@ -58,6 +57,13 @@ class DagEntry:
     def room(self) -> int:
         """How many runs may be made before one would have to wait."""
         return max(0, self.dag.max_active_runs - len(self.active) - len(self.waiting))
+
+    def free_instant(self, now: datetime) -> datetime:
+        """Return `now`, or the first instant after it that no manual run has stood for."""
+        if self.last_manual is not None:
+            now = max(now, self.last_manual + timedelta(microseconds=1))
+        self.last_manual = now
+        return now
 
 
 class Coordinator:
@@ -70,7 +76,6 @@ class Coordinator:
         self.draining = False
         self._runs_folder = runs_folder
         self._timers: Timers[_PointDue | _RetryDue | AttemptKey] = Timers()
-        self._registrations = 0
         self._freed: deque[str] = deque()  # ids of DAGs of which a run has ended
         self._out: list[Command] = []
 
@@ -95,11 +100,12 @@ class Coordinator:
         """
         self._check_pools(dag)
         old = self.dags.get(dag.id)
-        self._registrations += 1
-        entry = DagEntry(self._timetable(dag, old, accounted, now), self._registrations)
+        entry = DagEntry(self._timetable(dag, old, accounted, now))
         if old is not None:
-            entry.active, entry.waiting = old.active, old.waiting
+            entry.active, entry.waiting, entry.last_manual = old.active, old.waiting, old.last_manual
+            self._timers.cancel(_PointDue(dag.id))
         self.dags[dag.id] = entry
+        self._begin_runs(entry, now)  # this version may have more room
         if scheduled:
             self._serve_points(entry, now)
         return self._commands(now)
@@ -122,9 +128,7 @@ class Coordinator:
         if self.draining:
             raise SchedulerError(f"the scheduler is stopping: {dag_id!r} was not triggered.")
         filled = entry.dag.with_params(params)
-        point = logical_date or now
-        while logical_date is None and run_id_of(dag_id, RunType.MANUAL, point) in self.runs:
-            point += timedelta(microseconds=1)
+        point = logical_date or entry.free_instant(now)
         run_id = run_id_of(dag_id, RunType.MANUAL, point)
         if run_id in self.runs:
             raise SchedulerError(f"run {run_id!r} is under way already: wait for its end, or cancel it.")
@@ -148,6 +152,7 @@ class Coordinator:
         if machine is None or not self._is_running(key):
             return []
         task = machine.tasks[key.task_id]
+        self._timers.cancel(key)
         self.queue.release(task.spec.options.pool)
         self._absorb(machine, machine.end_attempt(key.task_id, outcome, now), now)
         return self._commands(now)
@@ -166,6 +171,8 @@ class Coordinator:
         self.queue.discard_run(run_id)
         for key in machine.running:
             self._out.append(Stop(key, timed_out=False, reason=reason))
+        for task_id in machine.tasks:
+            self._timers.cancel(_RetryDue(run_id, task_id))
         entry = self.dags[dag_id_of(run_id)]
         if run_id in entry.waiting:
             entry.waiting.remove(run_id)
@@ -180,13 +187,11 @@ class Coordinator:
         """Do everything that is due at `now`."""
         while (due := self._timers.pop_due(now)) is not None:
             match due:
-                case _PointDue(dag_id, registration):
-                    entry = self.dags.get(dag_id)
-                    if entry is not None and entry.registration == registration:
-                        self._serve_points(entry, now)
+                case _PointDue(dag_id):
+                    self._serve_points(self.dags[dag_id], now)
                 case _RetryDue(run_id, task_id):
                     self._retry(run_id, task_id, now)
-                case AttemptKey():
+                case _:
                     self._time_out(due)
         return self._commands(now)
 
@@ -219,16 +224,12 @@ class Coordinator:
         """Make the runs that are due, and set the timer for the next point."""
         if self.draining:
             return
-        try:
-            decisions, entry.timetable = entry.timetable.due(now, most=entry.room)
-            entry.next_point, entry.problem = entry.timetable.next, ""
-        except InvalidSchedule as error:  # a schedule of the user's own; the other DAGs go on
-            entry.next_point, entry.problem = None, str(error)
-            return
-        for decision in decisions:
+        served = entry.timetable.due(now, most=entry.room)
+        entry.timetable, entry.next_point, entry.problem = served.timetable, served.next, served.problem
+        for decision in served.decisions:
             self._carry_out(entry, decision, now)
         if entry.next_point is not None and entry.next_point > now:
-            self._timers.set(entry.next_point, _PointDue(entry.dag.id, entry.registration))
+            self._timers.set(entry.next_point, _PointDue(entry.dag.id))
 
     def _carry_out(self, entry: DagEntry, decision: Decision, now: datetime) -> None:
         dag_id, run_type = entry.dag.id, decision.run_type
@@ -303,17 +304,15 @@ class Coordinator:
                 self._serve_points(entry, now)
 
     def _retry(self, run_id: str, task_id: str, now: datetime) -> None:
-        machine = self.runs.get(run_id)
-        if machine is not None:
-            machine.retry(task_id, now)
-            self._absorb(machine, (), now)
+        machine = self.runs[run_id]
+        machine.retry(task_id, now)
+        self._absorb(machine, (), now)
 
     def _time_out(self, key: AttemptKey) -> None:
-        if self._is_running(key):
-            timeout = self.runs[key.run_id].tasks[key.task_id].spec.options.timeout
-            assert timeout is not None
-            reason = f"ran longer than its timeout of {format_duration(timeout)}"
-            self._out.append(Stop(key, timed_out=True, reason=reason))
+        timeout = self.runs[key.run_id].tasks[key.task_id].spec.options.timeout
+        assert timeout is not None
+        reason = f"ran longer than its timeout of {format_duration(timeout)}"
+        self._out.append(Stop(key, timed_out=True, reason=reason))
 
     def _is_running(self, key: AttemptKey) -> bool:
         machine = self.runs.get(key.run_id)

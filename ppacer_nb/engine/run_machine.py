@@ -12,12 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import assert_never
 
 from ppacer_nb.engine.trigger_rules import Upstreams, Verdict, judge
-from ppacer_nb.model.attempt import Cancelled, Failed, Job, Outcome, Succeeded
+from ppacer_nb.model.attempt import Cancelled, Job, Outcome, Succeeded
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import Event, RunEvent, TaskEvent
+from ppacer_nb.model.events import EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.run_info import RunInfo
 from ppacer_nb.model.task import TaskSpec
@@ -64,7 +63,7 @@ class RunMachine:
         self._any_failed = False
         self._cancel_reason: str | None = None
         self._undecided: deque[str] = deque()
-        self._events: list[Event] = []
+        self._events: list[EventOfRun] = []
 
     @property
     def run_id(self) -> str:
@@ -80,13 +79,15 @@ class RunMachine:
             if task.state is AttemptState.RUNNING
         ]
 
-    def begin(self, now: datetime) -> list[Event]:
+    def begin(self, now: datetime) -> list[EventOfRun]:
         """Leave QUEUED: the tasks that wait for nothing become ready."""
         self._emit(replace(self.created, state=RunState.RUNNING, at=now, reason=""))
         return self.resume(now)
 
-    def resume(self, now: datetime) -> list[Event]:
+    def resume(self, now: datetime) -> list[EventOfRun]:
         """Decide for every task that has not begun; after `begin`, or after a replay."""
+        if self._cancel_reason is not None:
+            self._cancel_rest(self._cancel_reason, now)
         self._undecided.extend(id for id, task in self.tasks.items() if task.state is None)
         return self._settle(now)
 
@@ -99,7 +100,7 @@ class RunMachine:
         self.apply(event)
         return event
 
-    def end_attempt(self, task_id: str, outcome: Outcome, now: datetime) -> list[Event]:
+    def end_attempt(self, task_id: str, outcome: Outcome, now: datetime) -> list[EventOfRun]:
         """Note how the running attempt of a task ended, and everything that follows from it."""
         self._emit(self._ending(self.tasks[task_id], outcome, now))
         return self._settle(now)
@@ -110,15 +111,16 @@ class RunMachine:
         if task.state is AttemptState.UP_FOR_RETRY:
             self._queue(task, now)
 
-    def cancel(self, reason: str, now: datetime) -> list[Event]:
-        """End everything that has not started. The run ends when what is `running` has been stopped."""
+    def cancel(self, reason: str, now: datetime) -> list[EventOfRun]:
+        """End everything that has not started. The run ends when what is `running` has been stopped.
+
+        `reason` must say something: it is how the log tells a run that is being cancelled.
+        """
         self._cancel_reason = reason
         self.ready.clear()
-        for task in self.tasks.values():
-            if not task.has_ended and task.state is not AttemptState.RUNNING:
-                self._emit(self._without_attempt(task, AttemptState.CANCELLED, now, reason))
-        if self.state is RunState.QUEUED:
-            self._open = 0
+        if self.state is RunState.RUNNING:  # says in the log that it was asked for: the end may take a while
+            self._emit(replace(self.created, state=RunState.RUNNING, at=now, reason=reason))
+        self._cancel_rest(reason, now)
         return self._settle(now)
 
     def job(self, task_id: str, runs_folder: Path, attempt: int) -> Job:
@@ -141,11 +143,13 @@ class RunMachine:
             created.dag_id, created.run_id, created.run_type, local, task_id, attempt, created.params
         )
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: EventOfRun) -> None:
         """Take in one event of this run's history."""
         if isinstance(event, RunEvent):
             self.state = event.state
-        elif isinstance(event, TaskEvent):
+            if event.state is RunState.RUNNING and event.reason:
+                self._cancel_reason = event.reason
+        else:
             self._apply_to_task(self.tasks[event.task_id], event)
 
     def _apply_to_task(self, task: TaskProgress, event: TaskEvent) -> None:
@@ -162,11 +166,16 @@ class RunMachine:
                 self.tasks[id].upstreams.add(event.state)
                 self._undecided.append(id)
 
-    def _emit(self, event: Event) -> None:
+    def _cancel_rest(self, reason: str, now: datetime) -> None:
+        for task in self.tasks.values():
+            if not task.has_ended and task.state is not AttemptState.RUNNING:
+                self._emit(self._without_attempt(task, AttemptState.CANCELLED, now, reason))
+
+    def _emit(self, event: EventOfRun) -> None:
         self.apply(event)
         self._events.append(event)
 
-    def _settle(self, now: datetime) -> list[Event]:
+    def _settle(self, now: datetime) -> list[EventOfRun]:
         while self._undecided:
             task = self.tasks[self._undecided.popleft()]
             if task.state is None:
@@ -207,21 +216,18 @@ class RunMachine:
             worker=task.worker,
             files=outcome.files,
         )
-        match outcome:
-            case Succeeded(value=value):
-                return replace(base, state=AttemptState.SUCCESS, value=value)
-            case Cancelled(reason=reason):
-                return replace(base, state=AttemptState.CANCELLED, reason=reason)
-            case Failed(error=error):
-                options = task.spec.options
-                if self._cancel_reason is not None or task.failures >= options.retries:
-                    return replace(base, state=AttemptState.FAILED, error=error)
-                retry_at = now + options.retry_wait(task.failures + 1)
-                return replace(base, state=AttemptState.UP_FOR_RETRY, error=error, retry_at=retry_at)
-        assert_never(outcome)
+        if isinstance(outcome, Succeeded):
+            return replace(base, state=AttemptState.SUCCESS, value=outcome.value)
+        if isinstance(outcome, Cancelled):
+            return replace(base, state=AttemptState.CANCELLED, reason=outcome.reason)
+        options, error = task.spec.options, outcome.error
+        if self._cancel_reason is not None or task.failures >= options.retries:
+            return replace(base, state=AttemptState.FAILED, error=error)
+        retry_at = now + options.retry_wait(task.failures + 1)
+        return replace(base, state=AttemptState.UP_FOR_RETRY, error=error, retry_at=retry_at)
 
 
-def replay(dag: DagSpec, events: Iterable[Event]) -> RunMachine:
+def replay(dag: DagSpec, events: Iterable[EventOfRun]) -> RunMachine:
     """Return the run that these events, the first of them its creation, add up to."""
     stream = iter(events)
     created = next(stream)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
+from ppacer_nb.errors import InvalidSchedule
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.schedules.protocol import next_point
 from ppacer_nb.status import RunType, ScheduleEventKind
@@ -23,12 +25,21 @@ class Decision:
     kind: ScheduleEventKind
     first: datetime
     last: datetime
-    count: int | None  #: None: more than `MAX_COUNTED`; `last` is then the time it was decided
+    count: int | None  #: None: more than `MAX_COUNTED`; `last` is then no point, but lies after the last
 
     @property
     def run_type(self) -> RunType | None:
         """The type of the run to make, None where the points are passed over."""
         return _RUN_TYPES.get(self.kind)
+
+
+class Served(NamedTuple):
+    """What became of the points that were due."""
+
+    decisions: list[Decision]
+    timetable: Timetable  #: after them
+    next: datetime | None  #: the first point not decided: in the future, or waiting for room
+    problem: str  #: why there is no next point, where the schedule cannot say
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +75,28 @@ class Timetable:
         point = next_point(dag.schedule, after, self.previous)
         return None if point is None or (dag.end is not None and point > dag.end) else point
 
-    def due(self, now: datetime, *, most: int) -> tuple[list[Decision], Timetable]:
-        """Return what becomes of the points up to `now`, at most `most` runs, and the timetable after that.
+    def due(self, now: datetime, *, most: int) -> Served:
+        """Return what becomes of the points up to `now`, at most `most` runs, and what comes after them.
 
         With catch-up, points wait their turn: those beyond `most` stay unaccounted for, in order.
         """
         decisions: list[Decision] = []
-        table, point, runs = self, self.next, 0
-        while point is not None and point <= now:
-            late = now - point > ON_TIME
-            if late and not self.dag.catchup:
-                decision, table = table._skip(point, now)
-            elif runs >= most and self.dag.catchup:
-                break
-            else:
-                kind = ScheduleEventKind.CAUGHT_UP if late else ScheduleEventKind.REGULAR
-                decision, table = Decision(kind, point, point, 1), table._at(point)
-                runs += 1
-            decisions.append(decision)
-            point = table.next
-        return decisions, table
+        table: Timetable = self
+        try:
+            while (point := table.next) is not None and point <= now:
+                late = now - point > ON_TIME
+                if late and not self.dag.catchup:
+                    decision, table = table._skip(point, now)
+                elif most > 0 or not self.dag.catchup:
+                    kind = ScheduleEventKind.CAUGHT_UP if late else ScheduleEventKind.REGULAR
+                    decision, table = Decision(kind, point, point, 1), table._at(point)
+                    most -= 1
+                else:
+                    break
+                decisions.append(decision)
+        except InvalidSchedule as error:  # a schedule of the user's own; what was decided before stands
+            return Served(decisions, table, None, str(error))
+        return Served(decisions, table, point, "")
 
     def _skip(self, first: datetime, now: datetime) -> tuple[Decision, Timetable]:
         """Pass over the missed points from `first` on."""
@@ -93,7 +106,7 @@ class Timetable:
             if point is None or now - point <= ON_TIME:
                 return Decision(ScheduleEventKind.SKIPPED, first, last, count), table
             table, last = table._at(point), point
-        bound = now - ON_TIME
+        bound = now - ON_TIME - timedelta(microseconds=1)
         return Decision(ScheduleEventKind.SKIPPED, first, bound, None), replace(self, after=bound)
 
     def _at(self, point: datetime) -> Timetable:

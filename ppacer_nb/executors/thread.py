@@ -95,6 +95,8 @@ class ThreadExecutor:
                 self._idle += 1
 
     def _run(self, attempt: _Attempt) -> None:
+        if attempt.ended:  # stopped before it began
+            return
         attempt.tell(BodyStarted(_now(), "thread"))
         with self._capture.redirect(attempt.tell):
             outcome = _outcome(attempt.job, lambda text: attempt.tell(Message(text)))

@@ -35,8 +35,8 @@ class TaskContext:
         return self.run.attempt
 
     def notify(self, message: str) -> None:
-        """Send `message` at once to the receivers of the scheduler's notifications."""
-        self._send(message)
+        """Send `message`, as text, at once to the receivers of the scheduler's notifications."""
+        self._send(str(message))
 
 
 def context_parameter(function: Callable[..., Any]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import graphlib
 import hashlib
+import heapq
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ class DagSpec:
     @cached_property
     def version(self) -> str:
         """The first 12 hex digits of the SHA-256 of everything that the definition says."""
-        return hashlib.sha256(self.source.encode()).hexdigest()[:12]
+        return hashlib.sha256(self.source.encode(errors="replace")).hexdigest()[:12]
 
     @cached_property
     def source(self) -> str:
@@ -93,13 +94,23 @@ def in_order(dag_id: str, tasks: Iterable[TaskSpec]) -> dict[str, TaskSpec]:
     by_id = {task.id: task for task in tasks}
     sorter = graphlib.TopologicalSorter({task.id: task.upstreams for task in by_id.values()})
     try:
-        return {id: by_id[id] for id in sorter.static_order()}
+        sorter.prepare()
     except graphlib.CycleError as error:
         # graphlib lists each task before the one that waits for it
         circle = " >> ".join(error.args[1])
         raise CycleError(
             f"the tasks of DAG {dag_id!r} wait for each other: {circle}. Take out one of these edges."
         ) from None
+    places = {id: place for place, id in enumerate(by_id)}
+    order: dict[str, TaskSpec] = {}
+    ready: list[tuple[int, str]] = []
+    while sorter.is_active():
+        for id in sorter.get_ready():
+            heapq.heappush(ready, (places[id], id))
+        first = heapq.heappop(ready)[1]
+        order[first] = by_id[first]
+        sorter.done(first)
+    return order
 
 
 def check_references(dag: DagSpec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from datetime import timedelta
 
 from ppacer_nb.errors import InvalidDuration
@@ -42,7 +43,7 @@ def parse_duration(value: Duration, *, what: str = "duration") -> timedelta:
     except OverflowError:
         duration = None
     if duration is None or duration < timedelta(0):
-        raise InvalidDuration(f"{what} {value!r} is not a duration: {_HINT}.")
+        raise InvalidDuration(f"{what} {_shown(value)} is not a duration: {_HINT}.")
     return duration
 
 
@@ -57,6 +58,13 @@ def format_duration(duration: timedelta) -> str:
     if microseconds or not parts:
         parts.append(f"{microseconds / 1e6:.6f}".rstrip("0").rstrip(".") + "s")
     return "".join(parts)
+
+
+def _shown(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes out no number of over 4,300 digits
+        return "of thousands of digits"
 
 
 def _to_timedelta(value: object) -> timedelta | None:

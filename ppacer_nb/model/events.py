@@ -14,7 +14,7 @@ from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
-    """A run came into being or changed its state."""
+    """A run came into being, changed its state, or is to be cancelled: RUNNING again, with the reason."""
 
     run_id: str
     dag_id: str
@@ -59,4 +59,5 @@ class ScheduleEvent:
     run_id: str | None = None
 
 
-Event = RunEvent | TaskEvent | ScheduleEvent
+EventOfRun = RunEvent | TaskEvent
+Event = EventOfRun | ScheduleEvent

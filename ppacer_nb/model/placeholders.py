@@ -7,6 +7,7 @@ task runs.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from ppacer_nb.errors import InvalidPlaceholder
 from ppacer_nb.model.run_info import RunInfo
 
 FIELDS = ("logical_date", "dag_id", "run_id", "attempt")
-_IN_TEXT = re.compile(r"\{\{run\.(\w+)(?:\[(['\"])(.*?)\2\])?(?::([^{}]*))?\}\}")
+# As repr writes a text; what it would not have written is no mark of ours.
+_ESCAPE = r"\\(?:[\\'nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"
+_QUOTED = rf"""'(?:[^'\\]|{_ESCAPE})*'|"(?:[^"\\]|{_ESCAPE})*\""""
+_IN_TEXT = re.compile(rf"\{{\{{run\.(\w+)(?:\[({_QUOTED})\])?(?::([^{{}}]*))?\}}\}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class _Params:
     __slots__ = ()
 
     def __getitem__(self, name: str) -> Placeholder:
+        if not isinstance(name, str):
+            raise InvalidPlaceholder(f"run.params[{name!r}]: the name of a parameter is a text.")
         return Placeholder("params", name)
 
     def __repr__(self) -> str:
@@ -175,5 +181,5 @@ def _fill_text(text: str, resolve: Callable[[Reference], Any]) -> str:
 
 
 def _parse(match: re.Match[str]) -> tuple[Placeholder, str]:
-    field, _, param, spec = match.groups()
-    return Placeholder(field, param), spec or ""
+    field, quoted, spec = match.groups()
+    return Placeholder(field, quoted and ast.literal_eval(quoted)), spec or ""

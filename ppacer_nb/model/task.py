@@ -35,6 +35,8 @@ class TaskOptions:
 
     def retry_wait(self, failed_attempts: int) -> timedelta:
         """Return how long to wait after the `failed_attempts`-th failure (from 1): a year at the most."""
+        if not self.retry_delay:
+            return timedelta(0)
         try:
             return min(self.retry_delay * self.retry_backoff ** (failed_attempts - 1), LONGEST_RETRY_WAIT)
         except OverflowError:

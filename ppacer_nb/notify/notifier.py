@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from queue import SimpleQueue
 
 from ppacer_nb.model.notification import Notification
@@ -12,6 +13,9 @@ from ppacer_nb.model.notification import Notification
 #: Anything that takes a notification: it may block, and may raise.
 Receiver = Callable[[Notification], None]
 Sent = Callable[[Notification, str], None]
+
+#: How long a stopping scheduler waits for receivers that still work.
+PATIENCE = timedelta(seconds=10)
 
 _log = logging.getLogger("ppacer_nb")
 _LEVELS = {"failure": logging.ERROR, "retry": logging.WARNING}
@@ -39,10 +43,12 @@ class Notifier:
         """Hand over `notification` and return at once."""
         self._inbox.put(notification)
 
-    def close(self) -> None:
-        """Send what is left, and end."""
+    def close(self, patience: timedelta = PATIENCE) -> None:
+        """Send what is left, and end; a receiver that takes longer than `patience` is given up."""
         self._inbox.put(None)
-        self._thread.join()
+        self._thread.join(patience.total_seconds())
+        if self._thread.is_alive():
+            _log.warning("ppacer: a notification receiver has not returned: what it had yet to send is lost")
 
     def _work(self) -> None:
         while (notification := self._inbox.get()) is not None:
@@ -53,7 +59,10 @@ class Notifier:
 def _try(receiver: Receiver, notification: Notification) -> str:
     try:
         receiver(notification)
-    except Exception as error:  # a receiver of the user's own; the run goes on, the history says so
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a receiver of the user's own; the run goes on, the history says so
         name = getattr(receiver, "__qualname__", repr(receiver))
         _log.warning("ppacer: notification receiver %s raised %s: %s", name, type(error).__name__, error)
         return f"{name}: {type(error).__name__}: {error}"

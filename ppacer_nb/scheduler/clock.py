@@ -17,6 +17,11 @@ class Signal:
         self._waiter: asyncio.Future[None] | None = None
         self._is_set = False
 
+    @property
+    def is_set(self) -> bool:
+        """Whether a wait would return at once."""
+        return self._is_set
+
     def set(self) -> None:
         """Wake the one who waits, or the next one who would."""
         self._is_set = True

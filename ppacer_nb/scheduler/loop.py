@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ppacer_nb.engine.commands import Command, Notify, Record, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
@@ -17,6 +18,7 @@ from ppacer_nb.errors import NotRunning, StoreError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.model.attempt import (
     BodyStarted,
+    Cancelled,
     CellProgress,
     Ended,
     ErrorInfo,
@@ -41,6 +43,7 @@ ExecutorFactory = Callable[[asyncio.AbstractEventLoop], Executor]
 #: After asking everything to stop, how long until what still runs is given up.
 LAST_WAIT = timedelta(seconds=15)
 STOPPED = "the scheduler was stopped"
+_ENDED = "the scheduler has stopped: start it again."
 
 _log = logging.getLogger("ppacer_nb")
 
@@ -87,6 +90,12 @@ class SchedulerLoop:
         self._changed: set[str] = set()
         self._listeners: list[Callable[[frozenset[str]], None]] = []
         self._ends: dict[str, Future[RunState]] = {}
+        self._unheard: set[Future[Any]] = set()  # answers to what the loop has not come to yet
+        self._unwritten: set[Future[Any]] = set()  # answers that wait for the disk
+        self._starting: dict[AttemptKey, Job] = {}  # attempts that wait for the disk
+        self._failure: StoreError | None = None
+        self._stop_lock = threading.Lock()
+        self._stopped: Future[StopReport] | None = None
         self._finished = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._main, name="ppacer-scheduler", daemon=True)
@@ -111,18 +120,25 @@ class SchedulerLoop:
         ------
         NotRunning
             If the loop has ended.
+        StoreError
+            If the events cannot be written.
         """
         answer: Future[T] = Future()
 
         def act(now: datetime) -> list[Command]:
+            self._unheard.discard(answer)
             try:
                 result, commands = decide(self._coordinator, now)
             except Exception as error:  # the caller's, to whom it is handed
                 answer.set_exception(error)
                 return []
-            self._carry_out(commands, lambda: answer.set_result(result))
+            self._unwritten.add(answer)
+            self._carry_out(commands, lambda: self._answer(answer, result))
+            if self._failure is not None:
+                _refuse([answer], self._failure)
             return []
 
+        self._unheard.add(answer)
         self._post(act)
         return answer.result()
 
@@ -132,12 +148,25 @@ class SchedulerLoop:
 
     def end_of(self, run_id: str) -> Future[RunState]:
         """Return a future of how an unfinished run ends. Call it within `ask`, before the run can end."""
-        return self._ends.setdefault(run_id, Future())
+        end = self._ends.setdefault(run_id, Future())
+        if self._failure is not None:
+            _refuse([end], self._failure)
+        return end
+
+    def changed(self, ids: frozenset[str]) -> None:
+        """Tell the listeners, from any thread, that there is something new to read of these runs."""
+
+        def act(_: datetime) -> list[Command]:
+            self._changed |= ids
+            return []
+
+        with contextlib.suppress(NotRunning):
+            self._post(act)
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener`, in the loop's thread, with the ids of the runs and DAGs that changed.
 
-        It must return at once. The function returned here ends it.
+        What it is told of can be read already. It must return at once. The function returned here ends it.
         """
         self._listeners.append(listener)
 
@@ -148,29 +177,44 @@ class SchedulerLoop:
         return unsubscribe
 
     def stop(self, wait: timedelta) -> StopReport:
-        """Start nothing more, give what runs up to `wait` to end, cancel the rest, and end the thread."""
-        future = asyncio.run_coroutine_threadsafe(self._shut_down(wait), self._loop)
-        summary = future.result()
+        """Start nothing more, give what runs up to `wait` to end, cancel the rest, and end the thread.
+
+        Who asks again, say after an interrupted wait, waits for the same end.
+        """
+        with self._stop_lock:
+            if self._stopped is None:
+                self._stopped = asyncio.run_coroutine_threadsafe(self._shut_down(wait), self._loop)
+        report = self._stopped.result()
         self._thread.join()
-        return summary
+        return report
 
     def fail(self, error: StoreError) -> None:
-        """Note, from any thread, that the history cannot be written: nothing more is started."""
+        """Note, from any thread, that the history cannot be written: nothing more is started.
 
-        def act(_: datetime) -> list[Command]:
+        Whoever waits for something to be written, or for a run to end, is told.
+        """
+
+        def act(now: datetime) -> list[Command]:
             self.problem = str(error)
             self._coordinator.drain()
-            _log.error("ppacer: %s", error)
+            for job in list(self._starting.values()):
+                self._hear(job.key, _not_started(job, error, now))
+            self._starting.clear()
             return []
 
-        self._post(act)
+        self._failure = error
+        _log.error("ppacer: %s", error)
+        # A loop that has ended starts nothing anyway.
+        with contextlib.suppress(NotRunning):
+            self._post(act)
+        _refuse([*self._unwritten, *self._ends.values()], error)
 
     def _post(self, act: Callable[[datetime], Sequence[Command]]) -> None:
         self._inbox.append(act)
         try:
             self._loop.call_soon_threadsafe(self._news.set)
         except RuntimeError:
-            raise NotRunning("the scheduler has stopped: start it again.") from None
+            raise NotRunning(_ENDED) from None
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -178,14 +222,11 @@ class SchedulerLoop:
             self._loop.run_until_complete(self._run())
         finally:
             self._loop.close()
+            _refuse(self._unheard, NotRunning(_ENDED))
 
     async def _run(self) -> None:
         while not self._finished:
-            try:
-                self._turn(self._clock.now())
-            except Exception as error:  # a defect of ours: the DAGs that it does not touch go on
-                self.problem = f"an internal error ({type(error).__name__}: {error})"
-                _log.exception("ppacer: internal error in the scheduler")
+            self._turn(self._clock.now())
             self._turned.set()
             self._announce()
             await self._clock.wait(self._coordinator.next_wakeup, self._news)
@@ -194,9 +235,20 @@ class SchedulerLoop:
     def _turn(self, now: datetime) -> None:
         commands: list[Command] = []
         while self._inbox:
-            commands += self._inbox.popleft()(now)
-        commands += self._coordinator.advance(now)
+            commands += self._safely(self._inbox.popleft(), now)
+        commands += self._safely(self._coordinator.advance, now)
         self._carry_out(commands)
+
+    def _safely(self, act: Callable[[datetime], Sequence[Command]], now: datetime) -> Sequence[Command]:
+        try:
+            return act(now)
+        except Exception as error:  # a defect of ours: what it does not touch goes on
+            self._note_defect(error)
+            return []
+
+    def _note_defect(self, error: Exception) -> None:
+        self.problem = f"an internal error ({type(error).__name__}: {error})"
+        _log.exception("ppacer: internal error in the scheduler")
 
     def _carry_out(self, commands: Sequence[Command], then: Callable[[], None] | None = None) -> None:
         events: list[Event] = []
@@ -205,12 +257,11 @@ class SchedulerLoop:
             match command:
                 case Record(event):
                     events.append(event)
-                    self._note(event)
-                case Start():
+                case Start(job):
                     starts.append(command)
-                case Stop(key, timed_out, reason):
-                    for executor in self._executors.values():
-                        executor.stop(key, timed_out=timed_out, reason=reason)
+                    self._starting[job.key] = job
+                case Stop():
+                    self._stop_attempt(command)
                 case Notify(notification):
                     self._notify(notification)
         if events:
@@ -226,14 +277,36 @@ class SchedulerLoop:
             if isinstance(event, RunEvent) and event.state.is_terminal:
                 end = self._ends.pop(event.run_id, None)
                 if end is not None:
-                    end.set_result(event.state)
+                    _resolve(end, event.state)
         if then is not None:
             then()
-        if starts:
-            self._post(lambda _: self._submit(starts))
+        # A loop that has ended has cancelled them, and has nobody to tell.
+        with contextlib.suppress(NotRunning):
+            self._post(lambda _: self._go_on(events, starts))
 
-    def _submit(self, starts: Sequence[Start]) -> list[Command]:
+    def _answer(self, answer: Future[T], result: T) -> None:
+        self._unwritten.discard(answer)
+        _resolve(answer, result)
+
+    def _stop_attempt(self, stop: Stop) -> None:
+        if self._starting.pop(stop.key, None) is not None:  # no executor knows it yet
+            self._hear(stop.key, Ended(self._clock.now(), Cancelled(stop.reason)))
+        for executor in self._executors.values():
+            try:
+                executor.stop(stop.key, timed_out=stop.timed_out, reason=stop.reason)
+            except Exception as error:  # an executor's defect; the attempt's end may come yet
+                self._note_defect(error)
+
+    def _go_on(self, events: Sequence[Event], starts: Sequence[Start]) -> list[Command]:
+        """Tell the listeners what they can read now, and begin what may begin."""
+        for event in events:
+            if event.run_id is not None:
+                self._changed.add(event.run_id)
+            if isinstance(event, RunEvent | ScheduleEvent):
+                self._changed.add(event.dag_id)
         for start in starts:
+            if self._starting.pop(start.job.key, None) is None:
+                continue  # stopped meanwhile
             try:
                 self._executor(start.executor).submit(start.job, self._hear)
             except Exception as error:  # an executor's defect must fail the attempt, not hang it
@@ -249,10 +322,11 @@ class SchedulerLoop:
 
     def _hear(self, key: AttemptKey, report: Report) -> None:
         """Take a report of an executor, from any thread."""
-        self._post(lambda now: self._take_in(key, report, now))
+        # A task that could not be stopped may speak when the loop has ended, and nobody listens.
+        with contextlib.suppress(NotRunning):
+            self._post(lambda now: self._take_in(key, report, now))
 
     def _take_in(self, key: AttemptKey, report: Report, now: datetime) -> Sequence[Command]:
-        self._changed.add(key.run_id)
         match report:
             case Ended(outcome=outcome):
                 self.progress.pop(key, None)
@@ -261,17 +335,12 @@ class SchedulerLoop:
                 self._log.line(key, report)
             case CellProgress():
                 self.progress[key] = report
+                self._changed.add(key.run_id)
             case BodyStarted(worker=worker):
                 self._coordinator.body_started(key, worker, now)
             case Message(text=text):
                 self._notify(Notification(now, "message", *key, text))
         return []
-
-    def _note(self, event: Event) -> None:
-        if event.run_id is not None:
-            self._changed.add(event.run_id)
-        if isinstance(event, RunEvent | ScheduleEvent):
-            self._changed.add(event.dag_id)
 
     def _announce(self) -> None:
         if not self._changed:
@@ -292,7 +361,11 @@ class SchedulerLoop:
         cancelled = list(self._coordinator.runs)
         self._carry_out(self._cancel_all(self._clock.now()))
         await self._until_idle(LAST_WAIT)
-        await asyncio.gather(*(executor.close() for executor in self._executors.values()))
+        for name, executor in self._executors.items():
+            try:
+                await executor.close()
+            except Exception:  # an executor's defect must not keep the scheduler from ending
+                _log.exception("ppacer: the executor %r did not close", name)
         self._finished = True
         self._news.set()
         return StopReport(finished, cancelled)
@@ -307,6 +380,18 @@ class SchedulerLoop:
         end = self._loop.time() + wait.total_seconds()
         while self._coordinator.queue.busy and (left := end - self._loop.time()) > 0:
             await self._turned.wait(left)
+
+
+def _resolve(future: Future[T], result: T) -> None:
+    # It may have been refused by another thread at the same moment; then that counts.
+    with contextlib.suppress(InvalidStateError):
+        future.set_result(result)
+
+
+def _refuse(futures: Iterable[Future[Any]], error: Exception) -> None:
+    for future in list(futures):
+        with contextlib.suppress(InvalidStateError):
+            future.set_exception(error)
 
 
 def _not_started(job: Job, error: Exception, now: datetime) -> Ended:

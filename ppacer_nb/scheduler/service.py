@@ -19,6 +19,7 @@ from ppacer_nb.errors import InvalidOption, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.dag import DagSpec, did_you_mean
+from ppacer_nb.model.events import Event
 from ppacer_nb.model.ids import run_id_of
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
@@ -45,6 +46,7 @@ class SchedulerOptions:
     default_executor: str = "kernel"
     receivers: Sequence[Receiver] = (log_receiver,)
     notebook: str = ""  #: the notebook or program it runs in, for those who find the store held
+    executors: Mapping[str, ExecutorFactory] = field(default_factory=dict)  #: win over the built-in
 
 
 class Scheduler:
@@ -61,11 +63,20 @@ class Scheduler:
         self._clock = clock or SystemClock()
         self._started_at = self._clock.now()
         self._at_stop: list[Callable[[], None]] = []
-        self._stopping = threading.Lock()
-        self._stop_report: StopReport | None = None
-        self._store = Store(options.store, on_failure=lambda error: self._loop.fail(error))
+        self._closing = threading.Lock()
+        self._is_closed = False
+        self._store = Store(
+            options.store,
+            on_failure=lambda error: self._loop.fail(error),
+            on_lines=lambda run_ids: self._loop.changed(run_ids),
+        )
         self.history = self._store.history
-        self._accounted = self.history.last_points()
+        try:
+            self._accounted = self.history.last_points()
+            left = self._ends_of_interrupted_runs()
+        except BaseException:
+            self._store.close()
+            raise
         self._notifier = Notifier(options.receivers, self._note_notification)
         self._loop = SchedulerLoop(
             Coordinator(Limits(options.max_workers, options.pools), options.runs_folder),
@@ -75,7 +86,7 @@ class Scheduler:
             clock=self._clock,
             notify=self._notifier.send,
         )
-        self._end_interrupted_runs()
+        self._store.log.events(left)
         self._loop.start()
 
     def register(self, dag: DagSpec, *, scheduled: bool = True) -> None:
@@ -87,9 +98,9 @@ class Scheduler:
             If a task asks for an executor or a pool that this scheduler does not have.
         """
         _check_executors(dag, self.options)
-        known = self.history.dag_version(dag.id, dag.version)
+        newest = self.history.dag_version(dag.id)
         accounted = self._accounted.get(dag.id)
-        if known is None:
+        if newest is None or newest.version != dag.version:
             self._store.log.row("dag_versions", version_row(dag, self._clock.now()))
         self._loop.ask(
             lambda coordinator, now: (None, coordinator.register(dag, accounted, now, scheduled=scheduled))
@@ -168,14 +179,11 @@ class Scheduler:
 
         A second call returns the report of the first.
         """
-        with self._stopping:
-            if self._stop_report is None:
-                self._stop_report = self._loop.stop(wait)
-                self._notifier.close()
-                self._store.close()
-                for callback in list(self._at_stop):
-                    callback()
-        return self._stop_report
+        try:
+            return self._loop.stop(wait)
+        finally:
+            if not self._loop.is_alive:  # an interrupted wait can be taken up again
+                self._close()
 
     def at_stop(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the scheduler has stopped, whoever stopped it."""
@@ -184,7 +192,19 @@ class Scheduler:
     @property
     def is_running(self) -> bool:
         """Whether it has not been stopped."""
-        return self._stop_report is None
+        return self._loop.is_alive
+
+    def _close(self) -> None:
+        """Let go of everything, once."""
+        with self._closing:
+            callbacks, self._at_stop = self._at_stop, []
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._notifier.close()
+            self._store.close()
+        for callback in callbacks:
+            callback()
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener` with the ids of runs and DAGs that changed. See `SchedulerApi.subscribe`."""
@@ -213,10 +233,9 @@ class Scheduler:
                 f"run {run_id!r} exists already, its state is {run.state}: choose another logical date."
             )
 
-    def _end_interrupted_runs(self) -> None:
-        now = self._clock.now()
-        for run_id in self.history.unfinished():
-            self._store.log.events(list(interrupted(self.history.events(run_id), now)))
+    def _ends_of_interrupted_runs(self) -> list[Event]:
+        history = self.history
+        return [e for id in history.unfinished() for e in interrupted(history.events(id), self._started_at)]
 
     def _note_notification(self, notification: Notification, problems: str) -> None:
         self._store.log.row("notifications", notification_row(notification, problems))
@@ -226,6 +245,7 @@ def _executors(options: SchedulerOptions) -> dict[str, ExecutorFactory]:
     return {
         "thread": lambda _: ThreadExecutor(),
         "kernel": lambda loop: _kernel_executor(loop, options.max_workers),
+        **options.executors,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import threading
@@ -137,19 +138,20 @@ class _Handler(tornado.web.RequestHandler):
 
 
 class _Changes(_Handler):
-    """Sends the ids of what changed, a line of JSON each time, until the client leaves."""
+    """Sends the ids of what changed, a line of JSON each time, until either side has had enough."""
 
     async def get(self) -> None:
         loop, changes = asyncio.get_running_loop(), asyncio.Queue[frozenset[str]]()
 
         def changed(ids: frozenset[str]) -> None:
-            loop.call_soon_threadsafe(changes.put_nowait, ids)
+            with contextlib.suppress(RuntimeError):  # the server has ended, and its streams with it
+                loop.call_soon_threadsafe(changes.put_nowait, ids)
 
         unsubscribe = self.api.subscribe(changed)
         try:
             await self.flush()
-            while True:
-                self.write(encode(sorted(await changes.get())) + b"\n")
+            while ids := await changes.get():
+                self.write(encode(sorted(ids)) + b"\n")
                 await self.flush()
         except tornado.iostream.StreamClosedError:
             return

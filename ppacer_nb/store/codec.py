@@ -50,8 +50,8 @@ def event_row(seq: int, event: Event) -> Row:
 
 def log_row(key: AttemptKey, line: int, entry: LogLine) -> Row:
     """Return a log line as a row of the table ``task_logs``."""
-    attributes = json.dumps(dict(entry.attributes)) if entry.attributes else None
-    return (*key, line, to_timestamp(entry.at), entry.level, entry.message, attributes)
+    attributes = _json(dict(entry.attributes)) if entry.attributes else None
+    return (*key, line, to_timestamp(entry.at), _storable(entry.level), _storable(entry.message), attributes)
 
 
 def version_row(dag: DagSpec, defined_at: datetime) -> Row:
@@ -60,8 +60,15 @@ def version_row(dag: DagSpec, defined_at: datetime) -> Row:
         [t.id, t.kind, t.work.name, list(t.upstreams), sorted(t.data_upstreams)] for t in dag.tasks.values()
     ]
     return (
-        *(dag.id, dag.version, to_timestamp(defined_at), str(dag.schedule or ""), str(dag.timezone)),
-        *(dag.description, list(dag.tags), to_json(dag.params), dag.source, json.dumps(tasks)),
+        *(
+            dag.id,
+            dag.version,
+            to_timestamp(defined_at),
+            _storable(str(dag.schedule or "")),
+            str(dag.timezone),
+        ),
+        *(_storable(dag.description), [_storable(tag) for tag in dag.tags], to_json(dag.params)),
+        *(_storable(dag.source), _json(tasks)),
     )
 
 
@@ -69,8 +76,8 @@ def notification_row(notification: Notification, problems: str) -> Row:
     """Return a notification that was sent as a row of the table ``notifications``."""
     n = notification
     return (
-        *(to_timestamp(n.at), n.kind, dag_id_of(n.run_id), n.run_id, n.task_id, n.attempt, n.text),
-        problems or None,
+        *(to_timestamp(n.at), n.kind, dag_id_of(n.run_id), n.run_id, n.task_id, n.attempt),
+        *(_storable(n.text), _storable(problems) or None),
     )
 
 
@@ -81,7 +88,10 @@ def task_shapes(stored: str) -> tuple[TaskShape, ...]:
 
 def to_json(params: Mapping[str, Any]) -> str:
     """Return `params` as JSON; what JSON does not know is kept as text."""
-    return json.dumps(dict(params), default=str)
+    try:
+        return _json(dict(params))
+    except Exception:  # see `_plain`
+        return _json(_plain(params))
 
 
 def event_of(row: Row) -> Event:
@@ -149,7 +159,7 @@ def _task_detail(event: TaskEvent) -> str | None:
     for name in ("notebook", "report"):
         if (path := getattr(event.files, name)) is not None:
             detail[name] = str(path)
-    return json.dumps(detail) if detail else None
+    return _json(detail) if detail else None
 
 
 def _run_detail(event: RunEvent) -> str:
@@ -162,11 +172,43 @@ def _run_detail(event: RunEvent) -> str:
     }
     if event.reason:
         detail["reason"] = event.reason
-    return json.dumps(detail, default=str)
+    try:
+        return _json(detail)
+    except Exception:  # see `_plain`
+        return _json({**detail, "params": _plain(event.params)})
 
 
 def _schedule_detail(event: ScheduleEvent) -> str:
-    return json.dumps({"first": _micros(event.first), "last": _micros(event.last), "count": event.count})
+    return _json({"first": _micros(event.first), "last": _micros(event.last), "count": event.count})
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _storable(text: str) -> str:
+    """Return `text` as DuckDB takes it. A lone surrogate, as in a file name that is no UTF-8, it does not."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `params` with text in place of what JSON cannot hold: odd keys, circles, broken texts."""
+    return {_text(name): _json_or_text(value) for name, value in params.items()}
+
+
+def _json_or_text(value: Any) -> Any:
+    try:
+        return json.loads(_json(value))
+    except Exception:  # what makes the text is code of the user's own
+        return _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # as above
+        return f"<{type(value).__qualname__} whose text cannot be had>"
 
 
 def _micros(instant: datetime) -> int:

@@ -46,7 +46,7 @@ _ATTEMPTS = """
 SELECT run_id, task_id, attempt, state, queued_at, started_at, ended_at, retry_at, reason, worker,
        error_kind, error, traceback, notebook, report, value_type, value_size, value_preview
 FROM task_runs WHERE run_id = ?
-ORDER BY coalesce(started_at, ended_at), task_id, attempt
+ORDER BY seq
 """
 
 _LOGS = """
@@ -151,14 +151,15 @@ class History:
         StoreError
             If it is no query that only reads, or DuckDB refuses it; the sentence is DuckDB's.
         """
-        with self._cursor() as cursor:
-            try:
+        try:
+            with self._cursor() as cursor:
                 _check_only_reads(cursor, query)
+                cursor.execute("BEGIN TRANSACTION READ ONLY")  # EXPLAIN ANALYZE carries out what it explains
                 cursor.execute(query)
                 columns = [name for name, *_ in cursor.description or ()]
                 rows = cursor.fetchmany(limit + 1)
-            except duckdb.Error as error:
-                raise StoreError(str(error)) from None
+        except duckdb.Error as error:
+            raise StoreError(str(error)) from None
         return QueryResult(columns, rows[:limit], more=len(rows) > limit)
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

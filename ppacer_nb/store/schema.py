@@ -109,7 +109,7 @@ SELECT run_id,
 FROM run_events GROUP BY run_id;
 
 CREATE VIEW task_runs AS
-SELECT run_id, task_id, attempt,
+SELECT min(seq) AS seq, run_id, task_id, attempt,
        any_value(dag_id) AS dag_id,
        arg_max(state, seq) AS state,
        max(queued_at) AS queued_at,
@@ -137,7 +137,7 @@ SELECT dag_id,
        arg_max(timezone, defined_at) AS timezone,
        arg_max(description, defined_at) AS description,
        arg_max(tags, defined_at) AS tags,
-       count(*) AS versions
+       count(DISTINCT version) AS versions
 FROM dag_versions GROUP BY dag_id;
 """
 

@@ -23,7 +23,7 @@ _open_here: set[Path] = set()
 _open_here_lock = threading.Lock()
 
 
-def _nobody_listens(_: StoreError) -> None:
+def _nobody_listens(_: object) -> None:
     """A store whose owner asks for nothing learns of a failed write when it reads."""
 
 
@@ -36,6 +36,8 @@ class Store:
         The DuckDB file, made with its folder where there is none. None keeps the history in memory only.
     on_failure
         Told, from the writer's thread, when the history cannot be written any more.
+    on_lines
+        Told, from the writer's thread, of which runs log lines have been written.
 
     Raises
     ------
@@ -48,9 +50,14 @@ class Store:
     """
 
     def __init__(
-        self, path: Path | None, *, on_failure: Callable[[StoreError], None] = _nobody_listens
+        self,
+        path: Path | None,
+        *,
+        on_failure: Callable[[StoreError], None] = _nobody_listens,
+        on_lines: Callable[[frozenset[str]], None] = _nobody_listens,
     ) -> None:
-        self.path = path and path.absolute()
+        self.path = path and path.resolve()
+        self._closed = False
         self._claim()
         try:
             self._connection = _connect(self.path)
@@ -62,6 +69,7 @@ class Store:
                     next_event=self.history.next_number("events"),
                     next_line=self.history.next_number("task_logs"),
                     on_failure=on_failure,
+                    on_lines=on_lines,
                 )
             except BaseException:
                 self._connection.close()
@@ -71,7 +79,10 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Write what is left and let go of the file."""
+        """Write what is left and let go of the file. Closing again changes nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self.log.close()
         self._connection.close()
         self._release()
@@ -146,6 +157,7 @@ def _schema_of(connection: duckdb.DuckDBPyConnection, path: Path | None) -> int:
                 "give another path."
             )
         connection.execute("CREATE TABLE ppacer_schema AS SELECT 0 AS number").fetchall()
-    ((number,),) = connection.execute("SELECT number FROM ppacer_schema").fetchall()
-
-    return int(number)
+    numbers = connection.execute("SELECT number FROM ppacer_schema").fetchall()
+    if len(numbers) != 1:
+        raise StoreError(f"{path} is damaged: its table ppacer_schema has {len(numbers)} rows and not one.")
+    return int(numbers[0][0])

@@ -54,7 +54,8 @@ class LogWriter:
     """Writes events, log lines and rows of other tables from a thread of its own.
 
     After a failed write nothing more is written, and `on_failure` is told why, once, from that thread: a log
-    with a gap would be worse than one that ends early.
+    with a gap would be worse than one that ends early. `on_lines` is told, likewise, of which runs lines have
+    been written.
     """
 
     def __init__(
@@ -64,16 +65,19 @@ class LogWriter:
         next_event: int,
         next_line: int,
         on_failure: Callable[[StoreError], None],
+        on_lines: Callable[[frozenset[str]], None],
     ) -> None:
         self._connection = connection
         self._next_event = next_event
         self._next_line = next_line
         self._on_failure = on_failure
+        self._on_lines = on_lines
         self._appenders = {name: connection.appender(name) for name in ("events", "task_logs")}
         self._lines: deque[_Line] = deque()
         self._flushes: list[_Flush] = []
         self._failed = False
         self._inbox: SimpleQueue[_Item] = SimpleQueue()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="ppacer-log-writer", daemon=True)
         self._thread.start()
 
@@ -90,10 +94,11 @@ class LogWriter:
         self._inbox.put(_Row(table, row))
 
     def flush(self) -> None:
-        """Return when everything handed over so far is on disk, or writing has failed."""
+        """Return when everything handed over so far is on disk, or writing has failed or ended."""
         flush = _Flush(threading.Event())
         self._inbox.put(flush)
-        flush.reached.wait()
+        if not self._ended.is_set():
+            flush.reached.wait()
 
     def close(self) -> None:
         """Write what is left and end the thread."""
@@ -109,13 +114,24 @@ class LogWriter:
             if not self._failed:
                 self._try_to_write(items)
             if not self._lines:
-                for flush in self._flushes:
-                    flush.reached.set()
-                self._flushes.clear()
+                self._answer_flushes()
+        self._appenders.clear()
+        self._ended.set()
+        self._flushes += [item for item in self._waiting() if isinstance(item, _Flush)]
+        self._answer_flushes()
+
+    def _answer_flushes(self) -> None:
+        for flush in self._flushes:
+            flush.reached.set()
+        self._flushes.clear()
 
     def _gathered(self) -> list[_Item]:
         """Return all that waits; wait for something if there is no work left."""
-        items = [] if self._lines else [self._inbox.get()]
+        first = [] if self._lines else [self._inbox.get()]
+        return first + self._waiting()
+
+    def _waiting(self) -> list[_Item]:
+        items = []
         while not self._inbox.empty():
             items.append(self._inbox.get())
         return items
@@ -126,7 +142,7 @@ class LogWriter:
             self._write_events([item for item in items if isinstance(item, _Events)])
             self._lines.extend(item for item in items if isinstance(item, _Line))
             self._write_lines()
-        except (duckdb.Error, OSError) as error:
+        except Exception as error:  # DuckDB's and the disk's, or a defect of ours: what waits must not hang
             self._failed = True
             self._lines.clear()
             self._on_failure(StoreError(f"the run history cannot be written any more: {error}"))
@@ -157,3 +173,4 @@ class LogWriter:
         )
         appender.flush()
         self._next_line += len(portion)
+        self._on_lines(frozenset(item.key.run_id for item in portion))

@@ -59,4 +59,4 @@ def executed(folder: Path, *cells: str) -> list[str]:
 
 
 def _shown(output: NotebookNode) -> str:
-    return output.get("text", "") + "".join(str(part) for part in output.get("data", {}).values())
+    return str(output.get("text", "")) + "".join(str(part) for part in output.get("data", {}).values())

@@ -119,7 +119,7 @@ def test_html_shows_a_state_in_its_colour_with_icon_and_word() -> None:
 def test_rendered_is_text_in_a_terminal_and_html_in_jupyter() -> None:
     shown = render(RUNS)
     assert repr(shown) == to_text(RUNS)
-    data, _ = DisplayFormatter().format(shown)  # type: ignore[no-untyped-call]
+    data, _ = DisplayFormatter().format(shown)
     assert data == {"text/plain": to_text(RUNS), "text/html": to_html(RUNS)}
 
 

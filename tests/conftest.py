@@ -1,0 +1,22 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+# The machine is shared, so no example has a deadline; the same examples every time, so no run is a lottery.
+settings.register_profile("ppacer", deadline=None, derandomize=True, max_examples=100)
+settings.load_profile("ppacer")
+
+
+@pytest.fixture(autouse=True)
+def _process_is_left_as_it_was() -> Iterator[None]:
+    """Whatever a test started has given back the streams and the root logger when it ends."""
+    before = sys.stdout, sys.stderr, list(logging.getLogger().handlers)
+    yield
+    assert (sys.stdout, sys.stderr, list(logging.getLogger().handlers)) == before

@@ -1,0 +1,131 @@
+"""A coordinator at work without any scheduler: commands in short form, and time by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ppacer_nb.engine.commands import Command, Notify, Record, Start, Stop
+from ppacer_nb.engine.coordinator import Coordinator
+from ppacer_nb.engine.queue import Limits
+from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Outcome, Succeeded
+from ppacer_nb.model.dag import DagSpec
+from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.values import Value
+
+T0 = datetime(2026, 11, 23, 5, 15, tzinfo=UTC)
+NOTHING = Value(b"N.", None, 2, "NoneType", "None")
+GOOD = Succeeded(NOTHING)
+BAD = Failed(ErrorInfo("TaskFailed", "ValueError: no"))
+STOPPED = Cancelled("stopped")
+
+
+class Every:
+    """A schedule with a point at every multiple of an interval since `T0`, up to `last`."""
+
+    def __init__(self, seconds: int = 60, last: datetime | None = None) -> None:
+        self.interval = timedelta(seconds=seconds)
+        self.last = last
+        self.start: datetime | None = None
+
+    def next(self, current: datetime, previous: datetime | None = None) -> datetime | None:
+        point = T0 + ((current - T0) // self.interval + 1) * self.interval
+        return None if self.last is not None and point > self.last else point
+
+    def __str__(self) -> str:
+        return f"every {self.interval}"
+
+
+class Bench:
+    """Keeps the time, the events so far, and what runs; `said` are the commands since it was last read."""
+
+    def __init__(self, *, max_workers: int = 100, pools: Mapping[str, int] | None = None) -> None:
+        self.engine = Coordinator(Limits(max_workers, pools or {}), Path("runs"))
+        self.now = T0
+        self.events: list[Event] = []
+        self.running: dict[AttemptKey, None] = {}
+        self._said: list[str] = []
+
+    @property
+    def said(self) -> list[str]:
+        """The commands since this was last asked, in short: "run queued", "a:1 running", "start a:1"."""
+        said, self._said = self._said, []
+        return said
+
+    def register(self, dag: DagSpec, accounted: datetime | None = None, *, scheduled: bool = True) -> None:
+        self._take(self.engine.register(dag, accounted, self.now, scheduled=scheduled))
+
+    def trigger(
+        self,
+        dag_id: str = "d",
+        logical_date: datetime | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> str:
+        run_id, commands = self.engine.trigger(
+            dag_id, self.now, logical_date=logical_date, params=params or {}, by="test"
+        )
+        self._take(commands)
+        return run_id
+
+    def body(self, task_id: str) -> None:
+        """The task's body starts."""
+        self.engine.body_started(self.key(task_id), "bench", self.now)
+
+    def end(self, task_id: str, outcome: Outcome = GOOD) -> None:
+        """The one attempt of that task that runs ends."""
+        key = self.key(task_id)
+        del self.running[key]
+        self._take(self.engine.attempt_ended(key, outcome, self.now))
+
+    def end_key(self, key: AttemptKey, outcome: Outcome = GOOD) -> None:
+        self.running.pop(key, None)
+        self._take(self.engine.attempt_ended(key, outcome, self.now))
+
+    def cancel(self, run_id: str) -> None:
+        self._take(self.engine.cancel_run(run_id, "cancelled by test", self.now))
+
+    def wait(self, seconds: float = 0) -> None:
+        self.now += timedelta(seconds=seconds)
+        self._take(self.engine.advance(self.now))
+
+    def key(self, task_id: str) -> AttemptKey:
+        (key,) = (key for key in self.running if key.task_id == task_id)
+        return key
+
+    def states(self, run_id: str) -> dict[str, str]:
+        """The latest state of every task of a run, by its events."""
+        found = (e for e in self.events if isinstance(e, TaskEvent) and e.run_id == run_id)
+        return {event.task_id: event.state.value for event in found}
+
+    def run_states(self) -> dict[str, str]:
+        """The latest state of every run."""
+        return {event.run_id: event.state.value for event in self.events if isinstance(event, RunEvent)}
+
+    def _take(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            self._said.append(_short(command))
+            match command:
+                case Record(event):
+                    self.events.append(event)
+                case Start(job):
+                    self.running[job.key] = None
+
+
+def _short(command: Command) -> str:
+    match command:
+        case Record(RunEvent(state=state)):
+            return f"run {state}"
+        case Record(TaskEvent(task_id=task_id, attempt=attempt, state=state)):
+            return f"{task_id}:{attempt} {state}"
+        case Record(ScheduleEvent(kind=kind, count=count)):
+            return f"{kind} {count}"
+        case Start(job):
+            return f"start {job.task.id}:{job.run.attempt}"
+        case Stop(key, timed_out):
+            return f"{'time out' if timed_out else 'stop'} {key.task_id}:{key.attempt}"
+        case Notify(notification):
+            return f"notify {notification.kind}"
+    raise AssertionError(command)

@@ -1,0 +1,227 @@
+"""What always holds, whatever the DAG and whatever happens to its tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from ppacer_nb.engine.commands import Command, Record, Start
+from ppacer_nb.engine.run_machine import RunMachine, replay
+from ppacer_nb.model.attempt import Outcome
+from ppacer_nb.model.dag import DagSpec
+from ppacer_nb.model.events import Event, EventOfRun, RunEvent, TaskEvent
+from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.task import TaskOptions
+from ppacer_nb.status import AttemptState, RunState, TriggerRule
+from ppacer_nb.testing import dag_spec
+from tests.engine.bench import BAD, GOOD, STOPPED, Bench
+
+OUTCOMES: list[Outcome] = [GOOD, BAD, STOPPED]
+FAILED = {"failed", "upstream_failed", "cancelled", "interrupted"}
+
+
+def allows(rule: TriggerRule, ended: list[str], waiting: int) -> bool:
+    """What the documentation of `TriggerRule` says, in the simplest words."""
+    match rule:
+        case TriggerRule.ALL_SUCCESS:
+            return not waiting and set(ended) <= {"success"}
+        case TriggerRule.ALL_DONE:
+            return not waiting
+        case TriggerRule.ONE_FAILED:
+            return any(state in FAILED for state in ended)
+        case TriggerRule.ONE_SUCCESS:
+            return "success" in ended or not (ended or waiting)
+        case TriggerRule.NONE_FAILED:
+            return not waiting and not any(state in FAILED for state in ended)
+        case TriggerRule.ALWAYS:
+            return True
+
+
+@dataclass
+class Watch:
+    """Looks at every command as it comes, and objects to what must not be."""
+
+    dags: dict[str, DagSpec] = field(default_factory=dict)  #: by version
+    max_workers: int = 1
+    slots: int = 1
+    history: dict[str, list[EventOfRun]] = field(default_factory=dict)
+    running: set[AttemptKey] = field(default_factory=set)
+
+    def see(self, commands: list[Command]) -> None:
+        for command in commands:
+            if isinstance(command, Record):
+                self._record(command.event)
+            elif isinstance(command, Start):
+                self._start(command.job.key)
+
+    def dag(self, run_id: str) -> DagSpec:
+        created = self.history[run_id][0]
+        assert isinstance(created, RunEvent)
+        return self.dags[created.version]
+
+    def tasks(self, run_id: str, task_id: str) -> list[TaskEvent]:
+        return [e for e in self.history[run_id] if isinstance(e, TaskEvent) and e.task_id == task_id]
+
+    def runs(self, run_id: str) -> list[RunState]:
+        return [e.state for e in self.history[run_id] if isinstance(e, RunEvent)]
+
+    def _record(self, event: Event) -> None:
+        if isinstance(event, RunEvent):
+            before = self.history.setdefault(event.run_id, [])
+            states = self.runs(event.run_id)
+            assert bool(states) != (event.state is RunState.QUEUED)
+            if states and event.state is not states[-1]:
+                assert states[-1].may_become(event.state)
+            before.append(event)
+        elif isinstance(event, TaskEvent):
+            self._record_task(event)
+
+    def _record_task(self, event: TaskEvent) -> None:
+        assert self.runs(event.run_id)[-1] is RunState.RUNNING or event.state is AttemptState.CANCELLED
+        before = self.tasks(event.run_id, event.task_id)
+        same = [e for e in before if e.attempt == event.attempt]
+        if event.state is AttemptState.RUNNING:
+            assert event.attempt == 1 + max((e.attempt for e in before), default=0)
+            assert AttemptState.QUEUED.may_become(event.state)
+            self._check_upstreams(event)
+            self.running.add(AttemptKey(event.run_id, event.task_id, event.attempt))
+        elif event.attempt:
+            assert same[-1].state.may_become(event.state)
+            self.running.discard(AttemptKey(event.run_id, event.task_id, event.attempt))
+        else:
+            assert AttemptState.QUEUED.may_become(event.state)
+        assert not any(e.state.ends_task for e in before)
+        self.history[event.run_id].append(event)
+
+    def _check_upstreams(self, event: TaskEvent) -> None:
+        spec = self.dag(event.run_id).tasks[event.task_id]
+        states = [self.tasks(event.run_id, id) for id in spec.upstreams]
+        ended = [events[-1].state.value for events in states if events and events[-1].state.ends_task]
+        if event.attempt == 1:
+            assert allows(spec.options.trigger_rule, ended, len(states) - len(ended))
+
+    def _start(self, key: AttemptKey) -> None:
+        """A start comes after the record of it, and there is room for it."""
+        assert key in self.running
+        assert len(self.running) <= self.max_workers
+        pools = Counter(self.dag(k.run_id).tasks[k.task_id].options.pool for k in self.running)
+        assert pools["db"] <= self.slots
+
+
+class WatchedBench(Bench):
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(max_workers=watch.max_workers, pools={"db": watch.slots})
+        self.watch = watch
+
+    def _take(self, commands: object) -> None:
+        self.watch.see(commands)  # type: ignore[arg-type]
+        super()._take(commands)  # type: ignore[arg-type]
+        for machine in self.engine.runs.values():
+            self._compare(machine)
+
+    def _compare(self, machine: RunMachine) -> None:
+        """A run that is read back from the log stands where this one stands."""
+        again = replay(machine.dag, self.watch.history[machine.run_id])
+        if machine.state is not RunState.QUEUED:
+            assert again.resume(self.now) == []
+        assert _standing(again) == _standing(machine)
+
+    def check_every_prefix(self) -> None:
+        """A log that broke off anywhere is gone on with as it went on."""
+        for run_id, events in self.watch.history.items():
+            for length in range(2, len(events)):
+                again = replay(self.watch.dag(run_id), events[:length])
+                if again.state is RunState.QUEUED:
+                    continue  # cancelled while it waited, which is one commit: no log breaks off in it
+                decided = [e for e in again.resume(self.now) if isinstance(e, TaskEvent)]
+                later = {(e.task_id, e.attempt): e.state for e in events[length:] if isinstance(e, TaskEvent)}
+                for task_event in decided:
+                    assert later[task_event.task_id, task_event.attempt] is task_event.state
+
+
+def _standing(machine: RunMachine) -> object:
+    tasks = {}
+    for id, task in machine.tasks.items():
+        state = task.state
+        if state is AttemptState.QUEUED:  # never logged, it follows from the rest
+            state = AttemptState.UP_FOR_RETRY if task.attempt else None
+        tasks[id] = (state, task.attempt, task.failures, task.value, task.upstreams)
+    return machine.state, machine._cancel_reason, machine._open, machine._any_failed, tasks
+
+
+@st.composite
+def dags(draw: st.DrawFn) -> DagSpec:
+    names = "abcdef"[: draw(st.integers(0, 6))]
+    chains = list(names) + [
+        f"{a} >> {b}" for i, a in enumerate(names) for b in names[i + 1 :] if draw(st.booleans())
+    ]
+    options = {
+        name: TaskOptions(
+            retries=draw(st.integers(0, 2)),
+            retry_delay=timedelta(seconds=draw(st.integers(0, 5))),
+            timeout=draw(st.sampled_from([None, timedelta(seconds=3)])),
+            trigger_rule=draw(st.sampled_from(TriggerRule)),
+            pool=draw(st.sampled_from([None, "db"])),
+        )
+        for name in names
+    }
+    return dag_spec("d", ";".join(chains), options=options, max_active_runs=draw(st.integers(1, 3)))
+
+
+@settings(max_examples=600)
+@given(st.data(), st.lists(dags(), min_size=1, max_size=2), st.integers(1, 3), st.integers(1, 2))
+def test_whatever_happens_every_run_ends_and_nothing_starts_too_early(
+    data: st.DataObject, versions: list[DagSpec], max_workers: int, slots: int
+) -> None:
+    watch = Watch({dag.version: dag for dag in versions}, max_workers, slots)
+    bench = WatchedBench(watch)
+    bench.register(versions[0])
+    for _ in range(data.draw(st.integers(1, 25), "steps")):
+        _step(bench, versions, data)
+    _finish(bench)
+    states = {run_id: watch.runs(run_id)[-1] for run_id in watch.history}
+    assert all(state.is_terminal for state in states.values())
+    assert (bench.engine.runs, bench.engine.next_wakeup, bench.engine.queue.busy) == ({}, None, 0)
+    for run_id, state in states.items():
+        tasks = {id: watch.tasks(run_id, id)[-1].state for id in watch.dag(run_id).tasks}
+        assert all(task.ends_task for task in tasks.values())
+        if state is not RunState.CANCELLED:
+            assert (state is RunState.FAILED) == any(task.is_failure for task in tasks.values())
+    bench.check_every_prefix()
+
+
+def _step(bench: Bench, versions: list[DagSpec], data: st.DataObject) -> None:
+    actions = ["trigger", "wait", "replace"]
+    actions += ["end", "end", "end", "body"] if bench.running else []
+    actions += ["cancel"] if bench.engine.runs else []
+    action = data.draw(st.sampled_from(actions), "action")
+    event(action)
+    match action:
+        case "trigger":
+            bench.trigger()
+        case "wait":
+            bench.wait(data.draw(st.integers(0, 6), "seconds"))
+        case "replace":
+            bench.register(data.draw(st.sampled_from(versions), "version"))
+        case "body":
+            key = data.draw(st.sampled_from(sorted(bench.running)), "attempt")
+            bench.engine.body_started(key, "bench", bench.now)
+        case "end":
+            key = data.draw(st.sampled_from(sorted(bench.running)), "attempt")
+            bench.end_key(key, data.draw(st.sampled_from(OUTCOMES), "outcome"))
+        case "cancel":
+            bench.cancel(data.draw(st.sampled_from(sorted(bench.engine.runs)), "run"))
+
+
+def _finish(bench: Bench) -> None:
+    for _ in range(10_000):
+        while bench.running:
+            bench.end_key(next(iter(bench.running)))
+        if bench.engine.next_wakeup is None:
+            return
+        bench.wait((bench.engine.next_wakeup - bench.now).total_seconds())
+    raise AssertionError("it never ends")

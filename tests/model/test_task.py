@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ppacer_nb.model.placeholders import Placeholder, UpstreamResult
+from ppacer_nb.model.task import LONGEST_RETRY_WAIT, FunctionWork, NotebookWork, TaskOptions, TaskSpec
+
+
+def test_the_first_wait_is_the_delay_and_each_further_one_longer() -> None:
+    options = TaskOptions(retry_delay=timedelta(seconds=10), retry_backoff=1.5)
+    assert [options.retry_wait(n).total_seconds() for n in (1, 2, 3)] == [10, 15, 22.5]
+
+
+@example(timedelta(0), 2.0, 5000)
+@given(st.timedeltas(min_value=timedelta(0)), st.floats(1, 1e300), st.integers(1, 10_000))
+def test_a_wait_is_never_over_a_year_and_nothing_times_anything_is_nothing(
+    delay: timedelta, backoff: float, failures: int
+) -> None:
+    wait = TaskOptions(retry_delay=delay, retry_backoff=backoff).retry_wait(failures)
+    assert timedelta(0) <= wait <= LONGEST_RETRY_WAIT
+    assert bool(wait) == bool(delay)
+
+
+def test_whose_results_a_task_receives() -> None:
+    work = FunctionWork(
+        print,
+        b"",
+        "print",
+        "",
+        args=([UpstreamResult("a"), {"k": (UpstreamResult("b"),)}],),
+        kwargs={"day": Placeholder("logical_date"), "again": UpstreamResult("a")},
+    )
+    assert TaskSpec("t", work, upstreams=("a", "b", "c")).data_upstreams == {"a", "b"}
+
+
+def test_a_notebook_is_named_by_its_file() -> None:
+    work = NotebookWork(Path("/x/report.ipynb"), "", {"rows": UpstreamResult("a")})
+    task = TaskSpec("t", work)
+    assert (task.kind, work.name) == ("notebook", "report.ipynb")
+    assert task.data_upstreams == {"a"}
+
+
+def test_functions_are_functions() -> None:
+    assert TaskSpec("t", FunctionWork(print, b"", "print", "")).kind == "function"

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ppacer_nb import values
+from ppacer_nb.errors import StoreError
+from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
+from ppacer_nb.model.events import RunEvent, TaskEvent
+from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.status import AttemptState, RunState, RunType
+from ppacer_nb.store.codec import version_row
+from ppacer_nb.store.store import Store
+from ppacer_nb.testing import dag_spec
+from tests.store.events import T0, run_event, task_event
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store(None) as store:
+        yield store
+
+
+def wrote(store: Store, *events: Any) -> None:
+    store.log.events(events)
+    store.log.flush()
+
+
+def test_what_a_run_record_says(store: Store) -> None:
+    def event(state: RunState, seconds: int, **fields: Any) -> RunEvent:
+        at = T0 + seconds * SECOND
+        params = {"city": "Łódź", "n": [1, None]}
+        return RunEvent("d/1", "d", RunType.CATCHUP, T0 - SECOND, "v1", params, 3, state, at, **fields)
+
+    wrote(store, event(RunState.QUEUED, 0, reason="test"), event(RunState.RUNNING, 2))
+    wrote(
+        store,
+        task_event(AttemptState.RUNNING, "a", queued_at=T0),
+        task_event(AttemptState.SUCCESS, "a"),
+        task_event(AttemptState.RUNNING, "b", queued_at=T0),
+        task_event(AttemptState.UP_FOR_RETRY, "b"),
+        task_event(AttemptState.RUNNING, "b", 2, queued_at=T0),
+        task_event(AttemptState.FAILED, "b", 2),
+        task_event(AttemptState.UPSTREAM_FAILED, "c", 0),
+    )
+    (run,) = store.history.runs()
+    assert (run.tasks, run.tasks_done, run.tasks_failed) == (3, 3, 2)
+    assert (run.state, run.created_at, run.started_at, run.ended_at) == (
+        RunState.RUNNING,
+        T0,
+        T0 + 2 * SECOND,
+        None,
+    )
+    wrote(store, event(RunState.FAILED, 9, reason="because"))
+    run = store.history.runs()[0]
+    assert (run.state, run.ended_at, run.reason) == (RunState.FAILED, T0 + 9 * SECOND, "because")
+    assert (run.run_type, run.logical_date, run.version) == (RunType.CATCHUP, T0 - SECOND, "v1")
+    assert (run.dag_id, run.params) == ("d", {"city": "Łódź", "n": [1, None]})
+
+
+def test_what_an_attempt_record_says(store: Store) -> None:
+    value = values.dump({"rows": 5}, Path("unused"))
+    files = Files(Path("/runs/a.ipynb"), Path("/runs/a.html"))
+    error = ErrorInfo("TaskTimeout", "too long", "Traceback")
+    wrote(
+        store,
+        task_event(AttemptState.RUNNING, queued_at=T0 - SECOND),
+        task_event(
+            AttemptState.UP_FOR_RETRY, error=error, retry_at=T0 + SECOND, worker="kernel, pid 1", files=files
+        ),
+        task_event(AttemptState.RUNNING, attempt=2, queued_at=T0),
+        task_event(AttemptState.SUCCESS, attempt=2, value=value, files=files),
+    )
+    first, second = store.history.attempts("d/1")
+    assert (first.state, first.error, first.retry_at) == (AttemptState.UP_FOR_RETRY, error, T0 + SECOND)
+    assert (first.queued_at, first.worker, first.files) == (T0 - SECOND, "kernel, pid 1", files)
+    assert (second.attempt, second.state, second.error, second.files) == (
+        2,
+        AttemptState.SUCCESS,
+        None,
+        files,
+    )
+    assert (second.value_type, second.value_size, second.value_preview) == ("dict", value.size, "{'rows': 5}")
+    assert store.history.value("d/1", "a") == value
+    assert store.history.value("d/1", "b") is None
+
+
+def test_attempts_come_in_the_order_of_the_log_also_when_time_stands_still(store: Store) -> None:
+    wrote(
+        store,
+        task_event(AttemptState.RUNNING, "z", queued_at=T0),
+        task_event(AttemptState.UP_FOR_RETRY, "z"),
+        task_event(AttemptState.RUNNING, "a", queued_at=T0),
+        task_event(AttemptState.CANCELLED, "z", 0),
+        task_event(AttemptState.SUCCESS, "a"),
+    )
+    found = [(attempt.task_id, attempt.attempt) for attempt in store.history.attempts("d/1")]
+    assert found == [("z", 1), ("a", 1), ("z", 0)]
+
+
+def test_a_large_value_is_found_by_its_path(store: Store, tmp_path: Path) -> None:
+    value = values.dump("x" * 100_000, tmp_path / "a.1.value.pkl")
+    wrote(store, task_event(AttemptState.SUCCESS, value=value))
+    found = store.history.value("d/1", "a")
+    assert found == value
+    assert found is not None
+    assert values.load(found) == "x" * 100_000
+
+
+def test_versions_of_a_dag(store: Store) -> None:
+    old, new = dag_spec("d", "a"), dag_spec("d", "a >> b", tags=("x",), description="two")
+    for number, dag in enumerate([old, new, dag_spec("e", "a")]):
+        store.log.row("dag_versions", version_row(dag, T0 + number * SECOND))
+    store.log.flush()
+    newest = store.history.dag_version("d")
+    assert newest is not None
+    assert (newest.version, newest.tags, newest.description) == (new.version, ("x",), "two")
+    assert [task.id for task in newest.tasks] == ["a", "b"]
+    found = store.history.dag_version("d", old.version)
+    assert found is not None
+    assert found.source == old.source
+    assert store.history.dag_version("d", "none") is None
+    assert [version.version for version in store.history.dag_versions()] == [
+        new.version,
+        dag_spec("e", "a").version,
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1",
+        "FROM dag_runs",
+        "WITH x AS (SELECT 1) SELECT * FROM x",
+        "SHOW TABLES",
+        "DESCRIBE task_runs",
+        "SUMMARIZE task_logs",
+        "EXPLAIN SELECT 1",
+        "EXPLAIN ANALYZE SELECT * FROM events",
+        "SELECT 1;",
+    ],
+)
+def test_reading_queries_are_answered(store: Store, query: str) -> None:
+    assert store.history.sql(query).columns
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM events",
+        "INSERT INTO events SELECT * FROM events",
+        "UPDATE events SET state = 'x'",
+        "DROP TABLE events",
+        "CREATE TABLE x (i INTEGER)",
+        "TRUNCATE events",
+        "SELECT 1; DELETE FROM events",
+        "EXPLAIN ANALYZE DELETE FROM events",
+        "COPY events TO '/tmp/never.csv'",
+        "ATTACH ':memory:' AS other",
+        "SET threads = 1",
+        "CHECKPOINT",
+        "BEGIN",
+        "SELEC",
+        "",
+        "SELECT * FROM nothing",
+    ],
+)
+def test_everything_else_is_refused_and_changes_nothing(store: Store, query: str) -> None:
+    wrote(store, run_event())
+    with pytest.raises(StoreError) as caught:
+        store.history.sql(query)
+    assert str(caught.value)
+    assert store.history.sql("SELECT count(*) FROM events").rows == [(1,)]
+    wrote(store, run_event("d/2"))
+    assert len(store.history.runs()) == 2
+
+
+def test_a_long_answer_is_cut_and_says_so(store: Store) -> None:
+    result = store.history.sql("SELECT * FROM range(10)", limit=3)
+    assert (result.rows, result.more) == ([(0,), (1,), (2,)], True)
+    assert store.history.sql("SELECT * FROM range(3)", limit=3).more is False
+
+
+def test_the_views_have_typed_columns(store: Store) -> None:
+    types = {
+        f"{view}.{column}": kind
+        for view in ("dag_runs", "task_runs", "run_events", "task_events", "schedule_events", "dags")
+        for column, kind, *_ in store.history.sql(f"DESCRIBE {view}").rows
+    }
+    times = {name for name, kind in types.items() if kind == "TIMESTAMP"}
+    assert times == {
+        *(f"dag_runs.{name}" for name in ("logical_date", "created_at", "started_at", "ended_at")),
+        *(f"task_runs.{name}" for name in ("queued_at", "started_at", "ended_at", "retry_at")),
+        *("run_events.ts", "run_events.logical_date"),
+        *("task_events.ts", "task_events.queued_at", "task_events.retry_at"),
+        *("schedule_events.ts", "schedule_events.first_point", "schedule_events.last_point"),
+        "dags.defined_at",
+    }
+    assert {name for name, kind in types.items() if kind == "INTERVAL"} == {
+        "dag_runs.duration",
+        "task_runs.duration",
+    }
+    assert types["dag_runs.params"] == "JSON"
+    assert types["task_runs.value_size"] == "BIGINT"
+    assert types["dag_runs.tasks"] == types["task_runs.attempt"] == "INTEGER"
+    assert types["dags.tags"] == "VARCHAR[]"
+
+
+def test_the_plain_names_of_tables_and_views(store: Store) -> None:
+    rows = store.history.sql(
+        "SELECT table_name FROM duckdb_tables() UNION SELECT view_name FROM duckdb_views() WHERE NOT internal"
+    ).rows
+    assert {name for (name,) in rows} >= {
+        *("dags", "dag_versions", "dag_runs", "task_runs", "run_events", "task_events", "schedule_events"),
+        *("task_logs", "notifications"),
+    }
+
+
+def test_many_threads_read_while_one_writes(tmp_path: Path) -> None:
+    problems: list[BaseException] = []
+    written = threading.Event()
+
+    def read(store: Store) -> None:
+        try:
+            seen = 0
+            while not written.is_set():
+                count = len(store.history.run_ids(limit=10_000))
+                assert count >= seen
+                seen = count
+                store.history.runs(limit=5)
+                store.history.sql("SELECT count(*) FROM task_runs")
+        except BaseException as error:
+            problems.append(error)
+
+    with Store(tmp_path / "x.duckdb") as store:
+        threads = [threading.Thread(target=read, args=(store,)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for number in range(60):
+            store.log.events([run_event(f"d/{number}")])
+            store.log.line(AttemptKey(f"d/{number}", "a", 1), LogLine(T0, "INFO", "x"))
+            store.log.flush()
+        written.set()
+        for thread in threads:
+            thread.join()
+        assert len(store.history.run_ids()) == 60
+    assert problems == []
+
+
+def test_reading_a_closed_store_says_so(tmp_path: Path) -> None:
+    with Store(tmp_path / "x.duckdb") as store:
+        pass
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.history.runs()
+    with pytest.raises(StoreError):
+        store.history.sql("SELECT 1")
+
+
+def test_events_of_a_run_leave_out_the_schedules(store: Store) -> None:
+    wrote(store, run_event(), task_event(AttemptState.RUNNING, queued_at=T0))
+    assert [type(event) for event in store.history.events("d/1")] == [RunEvent, TaskEvent]
