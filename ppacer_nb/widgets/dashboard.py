@@ -1,0 +1,179 @@
+"""`Dashboard`: the widget. Its own thread alone reads and sets traits; messages from the browser only ask."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import anywidget
+import traitlets
+
+from ppacer_nb.errors import NotRunning, PpacerError
+from ppacer_nb.scheduler.api import SchedulerApi
+from ppacer_nb.views import answers
+from ppacer_nb.widgets import assets
+from ppacer_nb.widgets.reading import Picture, Selection, read, stopped
+from ppacer_nb.widgets.snapshot import snapshot
+from ppacer_nb.widgets.subshell import answer_while_busy
+from ppacer_nb.widgets.updater import EVERYTHING, NOTHING, News, Updater
+from ppacer_nb.widgets.viewmodels import views
+
+#: How long the Stop button lets running tasks go on.
+STOP_WAIT = timedelta(seconds=30)
+
+
+@runtime_checkable
+class _TellsItsEnd(Protocol):
+    """A scheduler of this process says when it has stopped."""
+
+    def at_stop(self, callback: Callable[[], None]) -> None: ...
+
+
+class Dashboard(anywidget.AnyWidget):
+    """A live view of a scheduler, with buttons to trigger, cancel and stop.
+
+    It follows the scheduler from its making until `close`, which also ends its thread.
+    """
+
+    _esm = assets.script()
+    _css = assets.style()
+
+    # Set by the updater's thread only; the browser reads them and never sets one.
+    scheduler = traitlets.Dict().tag(sync=True)
+    dags = traitlets.List().tag(sync=True)
+    runs = traitlets.List().tag(sync=True)
+    selection = traitlets.Dict().tag(sync=True)
+    run = traitlets.Dict().tag(sync=True)
+    graph = traitlets.Dict().tag(sync=True)
+    tasks = traitlets.Dict().tag(sync=True)
+    attempts = traitlets.List().tag(sync=True)
+    logs = traitlets.List().tag(sync=True)
+    notice = traitlets.Dict().tag(sync=True)  #: the last thing to be said to the viewer: text, kind, number
+    stopping = traitlets.Bool(False).tag(sync=True)
+    notebook = traitlets.Unicode().tag(sync=True)  #: the path of the notebook, to find files beside it
+
+    def __init__(self, api: SchedulerApi) -> None:
+        self._api = api
+        self._chosen = Selection()
+        self._said: dict[str, Any] = {}
+        self._is_stopping = False
+        self._folder = Path.cwd()
+        self._picture = read(api, self._chosen, None, EVERYTHING)
+        super().__init__(
+            notebook=os.environ.get("JPY_SESSION_NAME", ""), **self._views()
+        )
+        answer_while_busy(self.comm)
+        self.on_msg(self._hear)
+        self._updater = Updater(self._look)
+        self._unsubscribe = api.subscribe(self._updater.tell)
+        if isinstance(api, _TellsItsEnd):
+            api.at_stop(self._updater.tell)
+        self._updater.tell()  # what changed between the first reading and the subscription
+
+    def close(self) -> None:
+        """End its thread, stop following the scheduler, and take it off the page."""
+        updater = self.__dict__.get("_updater")  # missing where making it failed
+        if updater is not None:
+            self._unsubscribe()
+            updater.close()
+        super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # a closed dashboard still shows its last state
+
+    def __repr__(self) -> str:
+        return self._snapshot().text
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        still = self._snapshot()
+        data: dict[str, Any] = {"text/plain": still.text, "text/html": still.html}
+        if self.comm is not None:
+            live = super()._repr_mimebundle_()
+            data = {**(live[0] if live else {}), **data}
+        return data, {}
+
+    def _snapshot(self) -> answers.Rendered:
+        now = datetime.now(UTC)
+        zone = now.astimezone().tzinfo
+        return snapshot(self._picture, here=self._is_here, now=now, zone=zone or UTC)
+
+    @property
+    def _is_here(self) -> bool:
+        return self._picture.info.pid == os.getpid()
+
+    def _views(self) -> dict[str, Any]:
+        return {
+            **views(self._picture, here=self._is_here, folder=self._folder),
+            "notice": self._said,
+            "stopping": self._is_stopping,
+        }
+
+    def _look(self, news: News) -> None:
+        """Bring the traits up to date; in the updater's thread."""
+        try:
+            self._picture = read(self._api, self._chosen, self._picture, news)
+        except NotRunning:
+            self._picture = stopped(self._picture)
+        except PpacerError as error:
+            self._say(str(error), "failed")
+        with self.hold_sync():
+            for name, value in self._views().items():
+                setattr(self, name, value)  # one that is equal is not sent
+
+    def _hear(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
+        """Do what the browser asks, in the thread that brought the message."""
+        command = _COMMANDS.get(str(content.get("command")))
+        if command is None:
+            return
+        try:
+            command(self, content)
+        except PpacerError as error:
+            self._say(str(error), "failed")
+            self._updater.tell(NOTHING)
+        else:
+            self._updater.tell(NOTHING)
+
+    def _say(self, text: str, kind: str) -> None:
+        number = self._said.get("number", 0) + 1
+        self._said = {"text": text[:1].upper() + text[1:], "kind": kind, "number": number}
+
+    def _select(self, content: Mapping[str, Any]) -> None:
+        names = ("dag_id", "run_id", "task_id", "attempt")
+        self._chosen = Selection(**{name: content.get(name) for name in names})
+
+    def _trigger(self, content: Mapping[str, Any]) -> None:
+        run_id = self._api.trigger(str(content["dag_id"]), by="the dashboard")
+        self._chosen = replace(self._chosen, run_id=run_id, task_id=None, attempt=None)
+
+    def _cancel(self, content: Mapping[str, Any]) -> None:
+        self._api.cancel(str(content["run_id"]), by="the dashboard")
+
+    def _stop(self, _: Mapping[str, Any]) -> None:
+        # In a thread of its own: it waits for running tasks, and other buttons must go on answering.
+        if not self._is_stopping:
+            self._is_stopping = True
+            threading.Thread(target=self._stop_and_say, name="ppacer-dashboard-stop", daemon=True).start()
+
+    def _stop_and_say(self) -> None:
+        try:
+            report = self._api.stop(wait=STOP_WAIT)
+            self._say(answers.stopped(report).text, "info")
+        except PpacerError as error:
+            self._say(str(error), "failed")
+        self._is_stopping = False
+        self._updater.tell()
+
+    def _dismiss(self, _: Mapping[str, Any]) -> None:
+        self._said = {}
+
+
+_COMMANDS: dict[str, Callable[[Dashboard, Mapping[str, Any]], None]] = {
+    "select": Dashboard._select,
+    "trigger": Dashboard._trigger,
+    "cancel": Dashboard._cancel,
+    "stop": Dashboard._stop,
+    "dismiss": Dashboard._dismiss,
+}
