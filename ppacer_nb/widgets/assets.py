@@ -51,4 +51,6 @@ def _static(name: str) -> str:
 
 def _looks() -> dict[str, dict[str, str]]:
     tones = ("info", "warning")
-    return {str(state): {"path": look(state).path, "word": look(state).word} for state in (*AttemptState, *tones)}
+    return {
+        str(state): {"path": look(state).path, "word": look(state).word} for state in (*AttemptState, *tones)
+    }

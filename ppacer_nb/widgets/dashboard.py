@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -64,15 +66,13 @@ class Dashboard(anywidget.AnyWidget):
         self._is_stopping = False
         self._folder = Path.cwd()
         self._picture = read(api, self._chosen, None, EVERYTHING)
-        super().__init__(
-            notebook=os.environ.get("JPY_SESSION_NAME", ""), **self._views()
-        )
+        super().__init__(notebook=os.environ.get("JPY_SESSION_NAME", ""), **self._views())
         answer_while_busy(self.comm)
         self.on_msg(self._hear)
         self._updater = Updater(self._look)
         self._unsubscribe = api.subscribe(self._updater.tell)
         if isinstance(api, _TellsItsEnd):
-            api.at_stop(self._updater.tell)
+            api.at_stop(partial(_tell, weakref.ref(self._updater)))
         self._updater.tell()  # what changed between the first reading and the subscription
 
     def close(self) -> None:
@@ -132,17 +132,20 @@ class Dashboard(anywidget.AnyWidget):
             command(self, content)
         except PpacerError as error:
             self._say(str(error), "failed")
-            self._updater.tell(NOTHING)
-        else:
-            self._updater.tell(NOTHING)
+        self._updater.tell(NOTHING)  # it shows what was chosen and said, whatever else changed
 
     def _say(self, text: str, kind: str) -> None:
         number = self._said.get("number", 0) + 1
         self._said = {"text": text[:1].upper() + text[1:], "kind": kind, "number": number}
 
     def _select(self, content: Mapping[str, Any]) -> None:
-        names = ("dag_id", "run_id", "task_id", "attempt")
-        self._chosen = Selection(**{name: content.get(name) for name in names})
+        attempt = content.get("attempt")
+        self._chosen = Selection(
+            dag_id=_text_or_none(content.get("dag_id")),
+            run_id=_text_or_none(content.get("run_id")),
+            task_id=_text_or_none(content.get("task_id")),
+            attempt=attempt if isinstance(attempt, int) else None,
+        )
 
     def _trigger(self, content: Mapping[str, Any]) -> None:
         run_id = self._api.trigger(str(content["dag_id"]), by="the dashboard")
@@ -168,6 +171,16 @@ class Dashboard(anywidget.AnyWidget):
 
     def _dismiss(self, _: Mapping[str, Any]) -> None:
         self._said = {}
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _tell(updater: weakref.ref[Updater]) -> None:
+    """Tell a dashboard that is still there: a scheduler keeps its callbacks for good."""
+    if (still := updater()) is not None:
+        still.tell()
 
 
 _COMMANDS: dict[str, Callable[[Dashboard, Mapping[str, Any]], None]] = {

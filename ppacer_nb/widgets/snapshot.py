@@ -20,8 +20,6 @@ def snapshot(picture: Picture, *, here: bool, now: datetime, zone: tzinfo) -> Re
     ]
     if (selected := picture.selected) is not None:
         parts.append(
-            answers.run_page(
-                selected.run, selected.attempts, selected.version, selected.progress, reader
-            )
+            answers.run_page(selected.run, selected.attempts, selected.version, selected.progress, reader)
         )
     return combine(*parts)

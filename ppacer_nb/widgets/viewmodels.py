@@ -156,8 +156,12 @@ def task_views(selected: RunPicture) -> dict[str, View]:
 def attempt_views(selected: RunPicture, folder: Path) -> list[View]:
     """Return the rows of the table of attempts, in the order in which they began."""
     progress = {(p.task_id, p.attempt): p for p in selected.progress}
+    latest = {attempt.task_id: attempt.attempt for attempt in selected.attempts}
     return [
-        _attempt_view(attempt, progress.get((attempt.task_id, attempt.attempt)), folder)
+        {
+            **_attempt_view(attempt, progress.get((attempt.task_id, attempt.attempt)), folder),
+            "retried": attempt.attempt < latest[attempt.task_id],
+        }
         for attempt in selected.attempts
     ]
 
@@ -204,10 +208,11 @@ def _attempt_view(attempt: AttemptRecord, progress: Progress | None, folder: Pat
         "state": attempt.state.value,
         "started": millis(attempt.started_at),
         "ended": millis(attempt.ended_at),
-        "retry_at": millis(attempt.retry_at),
+        "retry_at": millis(attempt.retry_at) if attempt.state is AttemptState.UP_FOR_RETRY else None,
         "cells": [progress.cell, progress.cells] if progress else None,
         "worker": one_line(attempt.worker),
         "result": _cut(one_line(attempt.value_preview or "")),
+        "error": _cut(one_line(attempt.error.message)) if attempt.error else "",
         "reason": one_line(attempt.reason),
         "files": [
             {"kind": kind, "path": str(path), "shown": _shown(path, folder)} for kind, path in files if path

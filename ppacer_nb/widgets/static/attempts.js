@@ -84,11 +84,11 @@ export function attemptsPanel({ model, send, ticker }) {
       const chosen = model.get("selection");
       const is = chosen.task === task && (chosen.attempt === null || chosen.attempt === attempt);
       attribute(row, "aria-selected", String(is));
-      state.update(it.state);
+      state.update(it.state, it.retried ? "retried" : undefined);
       ticker.show(duration, durationText(it, model.get("scheduler").running));
       ticker.show(result, resultText(it));
-      attribute(result, "title", it.result || it.reason || null);
-      attribute(result, "class", it.cells || !it.result ? "pd-result pd-muted" : "pd-result pd-mono");
+      attribute(result, "title", it.result || it.error || it.reason || null);
+      attribute(result, "class", it.result ? "pd-result pd-mono" : "pd-result pd-muted");
       text(worker, it.worker);
       const paths = JSON.stringify(it.files);
       if (paths !== shown) files.replaceChildren(...it.files.map((file) => fileLink(model, file)));
@@ -100,6 +100,7 @@ export function attemptsPanel({ model, send, ticker }) {
   function update() {
     const attempts = model.get("attempts");
     keyed(body, attempts, (it) => `${it.task}.${it.attempt}`, make);
+    table.classList.toggle("pd-no-files", attempts.every((it) => it.files.length === 0));
     visible(table, attempts.length > 0);
     visible(empty, attempts.length === 0);
   }
@@ -108,8 +109,8 @@ export function attemptsPanel({ model, send, ticker }) {
 
 function resultText(it) {
   if (it.cells) return () => `cell ${it.cells[0]} of ${it.cells[1]}`;
-  if (it.state === "up_for_retry" && it.retry_at) {
+  if (it.retry_at && !it.retried) {
     return (now) => `next attempt ${age(it.retry_at, Math.min(now, it.retry_at))}`;
   }
-  return () => it.result || it.reason;
+  return () => it.result || it.error || it.reason;
 }

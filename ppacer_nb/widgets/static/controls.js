@@ -19,15 +19,15 @@ export function icon(size = 12) {
   return element;
 }
 
-/** Return a badge: a state as icon and word, in its colour. */
+/** Return a badge: a state as icon and word (or another one, where that says more), in its colour. */
 export function badge() {
   const sign = icon();
   const word = h("span");
   const element = h("span", { class: "pd-badge" }, sign, word);
-  element.update = (state) => {
+  element.update = (state, other) => {
     attribute(element, "class", `pd-badge ppacer-state-${state}`);
     sign.update(state);
-    text(word, wordOf(state));
+    text(word, other ?? wordOf(state));
   };
   return element;
 }

@@ -11,7 +11,8 @@ export function headerPanel({ model, send, ticker }) {
   const dot = h("span", { class: "pd-dot", "aria-hidden": "true" });
   const title = h("span", { class: "pd-title" });
   const life = h("span", { class: "pd-muted" });
-  const facts = h("div", { class: "pd-facts pd-muted" });
+  const [since, process, notebook, store] = [h("span"), h("span"), h("span"), h("span")];
+  const facts = h("div", { class: "pd-facts pd-muted" }, since, process, notebook, store);
   const stop = confirmedButton(
     "Stop scheduler",
     "Nothing more is started; what runs gets 30 seconds.",
@@ -22,7 +23,6 @@ export function headerPanel({ model, send, ticker }) {
   const problem = callout("failed", "alert");
   const notice = callout("info", "status");
   notice.append(button("Dismiss", () => send({ command: "dismiss" }), { class: "pd-button pd-quiet" }));
-  const since = h("span");
   const element = h(
     "div",
     {},
@@ -41,9 +41,10 @@ export function headerPanel({ model, send, ticker }) {
     attribute(dot, "class", `pd-dot ${it.running ? "ppacer-state-success" : "ppacer-state-cancelled"}`);
     text(title, it.running ? "Scheduler running" : "Scheduler stopped");
     text(life, it.running ? lifetime(it) : "This is how things stood when it ended.");
-    const where = [it.pid ? `process ${it.pid}` : "", it.notebook, `history in ${it.store}`];
-    facts.replaceChildren(where.filter(Boolean).join(" · "), since);
-    ticker.show(since, it.since && it.running ? (now) => ` · since ${when(it.since, now)}` : () => "");
+    text(process, it.pid ? `process ${it.pid}` : "");
+    text(notebook, it.notebook);
+    text(store, it.store === "in memory" ? "history in memory only" : `history in ${it.store}`);
+    ticker.show(since, it.since && it.running ? (now) => `since ${when(it.since, now)}` : () => "");
     const ending = model.get("stopping");
     visible(stop, it.running && !ending);
     visible(stopping, ending);
