@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
 from ppacer_nb import commands
 from ppacer_nb.errors import NotFound, SchedulerError
+from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.history import RunRecord
 from ppacer_nb.progress import Progress
 from ppacer_nb.runbook import choose, dags_of
 from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
+from ppacer_nb.schedules import points_between
 from ppacer_nb.status import RunState
 from ppacer_nb.views import answers
 
@@ -45,7 +49,7 @@ def run_demo(folder: Path, write: Write) -> None:
     store = quickstart.parent / ".ppacer" / "ppacer.duckdb"
     scheduler = Scheduler(SchedulerOptions(store=store, runs_folder=store.parent / "runs", notebook="demo"))
     try:
-        scheduler.register(dag.spec)
+        scheduler.register(_until_enough(dag.spec))
         ended = _watch(scheduler, write)
         write(f"\n{answers.run_table(ended, commands.reader()).text}\n")
         _say_where(scheduler, ended[0], store, quickstart, write)
@@ -54,6 +58,13 @@ def run_demo(folder: Path, write: Write) -> None:
     failed = [run.run_id for run in ended if run.state is not RunState.SUCCESS]
     if failed:
         raise SchedulerError(f"not every run succeeded: {', '.join(failed)}.")
+
+
+def _until_enough(dag: DagSpec) -> DagSpec:
+    """Return `dag` with an end to its schedule: the demo stops when nothing is under way."""
+    assert dag.schedule is not None
+    points = points_between(dag.schedule, datetime.now(UTC), datetime.max.replace(tzinfo=UTC))
+    return replace(dag, end=list(islice(points, RUNS))[-1])
 
 
 def _watch(scheduler: Scheduler, write: Write) -> list[RunRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,17 +11,22 @@ from typing import Any
 
 import nbformat
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
 from ppacer_nb.authoring import registry
 from ppacer_nb.authoring.dag import DAG
 from ppacer_nb.errors import DefinitionError, NotebookError
 from ppacer_nb.model.dag import did_you_mean
 
+_COMMAND = re.compile(r"^\s*(?:\w+\s*=\s*)?%%?ppacer\b", re.MULTILINE)
+_LOADING = re.compile(r"^\s*%(?:re)?load_ext\s+ppacer_nb\s*$", re.MULTILINE)
+
 
 def dags_of(notebook: Path) -> list[DAG]:
     """Execute the code cells of `notebook` in this process, in its folder, and return the DAGs they define.
 
-    ``%ppacer`` commands do nothing there: whoever asked for the DAGs decides what becomes of them.
+    Cells with a ``%ppacer`` command are left out: whoever asked for the DAGs decides what becomes of them.
+    What the others show is not shown.
 
     Raises
     ------
@@ -31,11 +37,12 @@ def dags_of(notebook: Path) -> list[DAG]:
     cells = _code_cells(path)
     registry.forget_all()
     shell: Any = InteractiveShell.instance()
-    shell.extension_manager.loaded.add("ppacer_nb")  # so that %load_ext leaves our idle %ppacer alone
-    shell.register_magic_function(lambda line, cell=None: None, "line_cell", "ppacer")
     with _working_directory(path.parent):
         for number, source in enumerate(cells, 1):
-            result = shell.run_cell(source, store_history=False)
+            if _COMMAND.search(source):
+                continue
+            with capture_output():
+                result = shell.run_cell(_LOADING.sub("", source), store_history=False)
             error = result.error_before_exec or result.error_in_exec
             if error is not None:
                 raise NotebookError(

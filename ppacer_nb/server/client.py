@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from ppacer_nb.errors import NotRunning
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
@@ -136,24 +139,42 @@ class RemoteScheduler:
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener` with the ids of runs and DAGs that changed. See `SchedulerApi.subscribe`."""
-        stream = self._http.open("GET", "changes", None, timeout=None)
-        ended = threading.Event()
+        stream = _Stream(self.address)
 
         def follow() -> None:
-            try:
-                for line in stream:
-                    if not ended.is_set():
-                        listener(frozenset(decode(line, list[str])))
-            except (OSError, ValueError):  # closed, by unsubscribing or because the scheduler ended
-                return
+            for line in stream.lines():
+                listener(frozenset(decode(line, list[str])))
 
         threading.Thread(target=follow, name="ppacer-changes", daemon=True).start()
+        return stream.end
 
-        def unsubscribe() -> None:
-            ended.set()
-            stream.close()
 
-        return unsubscribe
+class _Stream:
+    """Lines that the server sends as things happen, until either side ends it."""
+
+    def __init__(self, address: Address) -> None:
+        server = urlsplit(address.url)
+        self._connection = http.client.HTTPConnection(server.hostname or "", server.port)
+        try:
+            self._connection.connect()
+            self._socket: socket.socket = self._connection.sock
+            self._connection.request("GET", "/api/changes", headers=_authorization(address))
+            self._response = self._connection.getresponse()
+        except OSError as error:
+            raise _silent(address, error) from None
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines; return when the stream has ended."""
+        with contextlib.closing(self._connection), self._response as response:
+            try:
+                yield from response
+            except (OSError, http.client.HTTPException):  # the scheduler's process died
+                return
+
+    def end(self) -> None:
+        """End the stream, from any thread: who waits for a line sees its end."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class _Http:
@@ -172,7 +193,7 @@ class _Http:
             f"{self._address.url}/api/{path}",
             data=body,
             method=method,
-            headers={"Authorization": f"Bearer {self._address.token}"},
+            headers=_authorization(self._address),
         )
         try:
             return _opener.open(request, timeout=timeout)
@@ -180,9 +201,17 @@ class _Http:
             answer = decode(error.read(), dict[str, str])
             raise error_of(answer["error"], answer["message"]) from None
         except OSError as error:
-            who = f"process {self._address.pid} ({self._address.notebook or 'no notebook'})"
-            raise NotRunning(f"the scheduler of {who} does not answer: {error}") from None
+            raise _silent(self._address, error) from None
 
     def _call(self, method: str, path: str, body: bytes | None, type_: Any, timeout: float) -> Any:
         with self.open(method, path, body, timeout) as response:
             return decode(response.read(), type_)
+
+
+def _authorization(address: Address) -> dict[str, str]:
+    return {"Authorization": f"Bearer {address.token}"}
+
+
+def _silent(address: Address, error: OSError) -> NotRunning:
+    who = f"process {address.pid} ({address.notebook or 'no notebook'})"
+    return NotRunning(f"the scheduler of {who} does not answer: {error}")

@@ -197,15 +197,18 @@ def _attempt_table(
         result = cells.get((a.task_id, a.attempt)) or a.value_preview or a.reason
         if a.retry_at is not None and a.retry_at > reader.now:
             result = f"next attempt {reader.when(a.retry_at)}"
-        files = [str(path) for path in (a.files.report, a.files.notebook) if path is not None]
+        files = [path for path in (a.files.report, a.files.notebook) if path is not None]
         rows.append(
             (
                 *(Cell(state=a.state), Cell(a.task_id), Cell(str(a.attempt or ""))),
                 Cell("" if duration is None else format_elapsed(duration)),
-                *(Cell(a.worker), Cell(result or ""), Cell(", ".join(files))),
+                *(Cell(a.worker), Cell(result or "")),
+                Cell(", ".join(path.name for path in files), tooltip="\n".join(map(str, files))),
             )
         )
-    return render(Table("Attempts", columns, tuple(rows)))
+    folders = {str(a.files.notebook.parent) for a in attempts if a.files.notebook is not None}
+    footer = f"Files are in {', '.join(folders)}" if folders else ""
+    return render(Table("Attempts", columns, tuple(rows), footer))
 
 
 def _error_note(attempt: AttemptRecord) -> Rendered:

@@ -1,0 +1,234 @@
+"""One scheduler for a store: who holds it, who may join, and what is left when its process goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pytest
+
+from ppacer_nb.errors import AlreadyRunning, NotFound, NotRunning, StoreLocked
+from ppacer_nb.model.overview import SchedulerInfo
+from ppacer_nb.scheduler.offline import OfflineScheduler
+from ppacer_nb.server.address import Address, publish, published
+from ppacer_nb.server.client import RemoteScheduler
+from ppacer_nb.session import Session, find_scheduler
+from ppacer_nb.status import RunState
+from tests.faces import failing_dag, sales_dag
+
+# A scheduler in a process of its own, with one long task in a kernel; it says when that runs.
+HOLDER = """
+import sys, time
+from pathlib import Path
+from ppacer_nb import DAG, task
+from ppacer_nb.session import Session
+
+@task(timeout=None)
+def long():
+    import subprocess, time
+    subprocess.Popen(["sleep", "1000"])
+    print("under way")
+    time.sleep(1000)
+
+with DAG("long") as dag:
+    long()
+session = Session()
+scheduler = session.start(store=Path(sys.argv[1]))
+session.register()
+run_id, _ = scheduler.trigger_run("long")
+import queue
+changes = queue.SimpleQueue()
+scheduler.subscribe(changes.put)
+while not scheduler.history.logs(run_id):
+    changes.get()
+    scheduler.flush()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "held.duckdb")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "JPY_SESSION_NAME": "reports/morning.ipynb"},
+    )
+    assert _stream(process.stdout).readline() == "ready\n"
+    yield process
+    process.kill()
+    process.wait()
+    _stream(process.stdin).close()
+    _stream(process.stdout).close()
+
+
+def _stream(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream
+
+
+def test_a_second_start_says_who_holds_the_store(holder: subprocess.Popen[str], tmp_path: Path) -> None:
+    with pytest.raises(AlreadyRunning) as refused:
+        Session().start(store=tmp_path / "held.duckdb")
+    sentence = str(refused.value)
+    assert f"process {holder.pid}" in sentence
+    assert "reports/morning.ipynb" in sentence
+    assert "%ppacer stop" in sentence
+    assert "--store PATH" in sentence
+
+
+def test_a_scheduler_of_another_process_can_be_asked_and_stopped(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    session = Session()
+    session._store = tmp_path / "held.duckdb"
+    with session.api() as api:
+        assert isinstance(api, RemoteScheduler)
+        assert api.info().pid == holder.pid
+        assert [run.state for run in api.history.runs()] == [RunState.RUNNING]
+        children = psutil.Process(holder.pid).children(recursive=True)
+        assert "sleep" in {child.name() for child in children}
+        report = api.stop(wait=timedelta(0))
+        assert len(report.cancelled) == 1
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    with session.api() as api:
+        assert isinstance(api, OfflineScheduler)
+        assert [run.state for run in api.history.runs()] == [RunState.CANCELLED]
+
+
+@pytest.mark.parametrize("how", ["exit", "SIGTERM", "SIGKILL"])
+def test_nothing_outlives_the_process_of_a_scheduler(
+    holder: subprocess.Popen[str], tmp_path: Path, how: str
+) -> None:
+    children = psutil.Process(holder.pid).children(recursive=True)
+    assert len(children) >= 3  # a runner, a kernel, what the kernel started
+    if how == "exit":
+        _stream(holder.stdin).close()
+    else:
+        holder.send_signal(getattr(signal, how))
+    holder.wait(timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    with OfflineScheduler(tmp_path / "held.duckdb") as offline:
+        (run,) = offline.history.runs()
+        assert run.state is (RunState.CANCELLED if how == "exit" else RunState.RUNNING)
+
+
+def test_after_a_kill_the_next_start_says_what_was_interrupted(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    holder.kill()
+    holder.wait()
+    scheduler = Session().start(store=tmp_path / "held.duckdb")
+    scheduler.flush()
+    (run,) = scheduler.history.runs()
+    (attempt,) = scheduler.history.attempts(run.run_id)
+    assert (run.state, str(attempt.state)) == (RunState.FAILED, "interrupted")
+    assert "scheduler ended" in run.reason
+    scheduler.stop(wait=timedelta(0))
+
+
+def test_the_leftover_address_of_a_dead_scheduler_is_not_believed(tmp_path: Path) -> None:
+    store = tmp_path / "s.duckdb"
+    address = Address("http://127.0.0.1:9", "token", 1, "old.ipynb", datetime.now().astimezone())
+    publish(address, store)
+    assert published(store) == address
+    assert find_scheduler(store) is None
+    (tmp_path / "scheduler.json").write_text("{")
+    assert find_scheduler(store) is None
+
+
+def test_one_process_has_one_scheduler(tmp_path: Path) -> None:
+    session = Session()
+    scheduler = session.start(store=tmp_path / "a.duckdb")
+    with pytest.raises(AlreadyRunning):
+        session.start(store=tmp_path / "b.duckdb")
+    with pytest.raises((StoreLocked, AlreadyRunning)):
+        Session().start(store=tmp_path / "a.duckdb")
+    scheduler.stop(wait=timedelta(0))
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[RemoteScheduler]:
+    session = Session()
+    scheduler = session.start(store=tmp_path / "s.duckdb", executor="thread")
+    scheduler.register(sales_dag(schedule="15 6 * * *", tags=["a", "b"]).spec)
+    scheduler.register(failing_dag().spec)
+    for dag_id in ("sales", "failing"):
+        scheduler.trigger_run(dag_id)[1].result(timeout=30)
+    scheduler.flush()
+    found = find_scheduler(tmp_path / "s.duckdb")
+    assert found is not None
+    found.local = scheduler  # type: ignore[attr-defined]
+    yield found
+    scheduler.stop(wait=timedelta(0))
+
+
+def test_the_client_reads_what_the_scheduler_would_say(remote: RemoteScheduler) -> None:
+    local = remote.local  # type: ignore[attr-defined]
+    assert isinstance(remote.info(), SchedulerInfo)
+    assert remote.dags() == [_lists(dag) for dag in local.dags()]
+    assert remote.history.runs() == local.history.runs()
+    assert remote.history.counts() == local.history.counts()
+    for run in local.history.runs():
+        assert remote.history.run(run.run_id) == run
+        assert remote.history.attempts(run.run_id) == local.history.attempts(run.run_id)
+        assert remote.history.logs(run.run_id) == local.history.logs(run.run_id)
+        assert remote.progress(run.run_id) == []
+    version = remote.history.dag_version("sales")
+    assert version is not None
+    assert version.source == local.history.dag_version("sales").source
+    assert remote.history.sql("SELECT 1 AS one").rows == [[1]]
+
+
+def _lists(dag: object) -> object:
+    from dataclasses import replace
+
+    return replace(dag, tags=list(dag.tags))  # type: ignore[type-var,attr-defined]
+
+
+def test_the_client_can_trigger_cancel_and_follow(remote: RemoteScheduler) -> None:
+    import queue
+
+    changes: queue.SimpleQueue[frozenset[str]] = queue.SimpleQueue()
+    unsubscribe = remote.subscribe(changes.put)
+    run_id = remote.trigger("sales", params={"city": "Lodz"}, by="test")
+    while (run := remote.history.run(run_id)) is None or not run.state.is_terminal:
+        assert run_id in changes.get(timeout=10)
+    unsubscribe()
+    assert run.params == {"city": "Lodz"}
+    with pytest.raises(NotFound, match="no unfinished run"):
+        remote.cancel(run_id)
+    with pytest.raises(NotFound, match="no DAG 'nothing'"):
+        remote.trigger("nothing")
+
+
+def test_without_the_token_nothing_is_told(remote: RemoteScheduler) -> None:
+    from dataclasses import replace
+
+    stranger = RemoteScheduler(replace(remote.address, token="guess"))
+    with pytest.raises(Exception, match="token is missing or wrong"):
+        stranger.info()
+
+
+def test_a_scheduler_that_has_stopped_does_not_answer(remote: RemoteScheduler) -> None:
+    remote.stop(wait=timedelta(0))
+    with pytest.raises(NotRunning, match="does not answer"):
+        remote.info()
+
+
+def test_the_address_is_json_for_other_programs_too(remote: RemoteScheduler, tmp_path: Path) -> None:
+    said = json.loads((tmp_path / "scheduler.json").read_text())
+    assert said["url"].startswith("http://127.0.0.1:")
+    assert said["pid"] == os.getpid()
