@@ -15,14 +15,16 @@ from typing import Any, Protocol, runtime_checkable
 import anywidget
 import traitlets
 
-from ppacer_nb.errors import NotRunning, PpacerError
+from ppacer_nb.errors import PpacerError
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.views import answers
+from ppacer_nb.views.tables import Rendered
 from ppacer_nb.widgets import assets
-from ppacer_nb.widgets.reading import Picture, Selection, read, stopped
+from ppacer_nb.widgets.reading import Selection
 from ppacer_nb.widgets.snapshot import snapshot
+from ppacer_nb.widgets.source import Source
 from ppacer_nb.widgets.subshell import answer_while_busy
-from ppacer_nb.widgets.updater import EVERYTHING, NOTHING, News, Updater
+from ppacer_nb.widgets.updater import NOTHING, News, Updater
 from ppacer_nb.widgets.viewmodels import views
 
 #: How long the Stop button lets running tasks go on.
@@ -47,14 +49,14 @@ class Dashboard(anywidget.AnyWidget):
 
     # Set by the updater's thread only; the browser reads them and never sets one.
     scheduler = traitlets.Dict().tag(sync=True)
-    dags = traitlets.List().tag(sync=True)
-    runs = traitlets.List().tag(sync=True)
+    dags: Any = traitlets.List().tag(sync=True)
+    runs: Any = traitlets.List().tag(sync=True)
     selection = traitlets.Dict().tag(sync=True)
     run = traitlets.Dict().tag(sync=True)
     graph = traitlets.Dict().tag(sync=True)
     tasks = traitlets.Dict().tag(sync=True)
-    attempts = traitlets.List().tag(sync=True)
-    logs = traitlets.List().tag(sync=True)
+    attempts: Any = traitlets.List().tag(sync=True)
+    logs: Any = traitlets.List().tag(sync=True)
     notice = traitlets.Dict().tag(sync=True)  #: the last thing to be said to the viewer: text, kind, number
     stopping = traitlets.Bool(False).tag(sync=True)
     notebook = traitlets.Unicode().tag(sync=True)  #: the path of the notebook, to find files beside it
@@ -65,14 +67,14 @@ class Dashboard(anywidget.AnyWidget):
         self._said: dict[str, Any] = {}
         self._is_stopping = False
         self._folder = Path.cwd()
-        self._picture = read(api, self._chosen, None, EVERYTHING)
+        self._source = Source(api)
         super().__init__(notebook=os.environ.get("JPY_SESSION_NAME", ""), **self._views())
         answer_while_busy(self.comm)
         self.on_msg(self._hear)
         self._updater = Updater(self._look)
         self._unsubscribe = api.subscribe(self._updater.tell)
         if isinstance(api, _TellsItsEnd):
-            api.at_stop(partial(_tell, weakref.ref(self._updater)))
+            api.at_stop(partial(_end, weakref.ref(self)))
         self._updater.tell()  # what changed between the first reading and the subscription
 
     def close(self) -> None:
@@ -85,7 +87,7 @@ class Dashboard(anywidget.AnyWidget):
         self.__dict__.pop("_repr_mimebundle_", None)  # a closed dashboard still shows its last state
 
     def __repr__(self) -> str:
-        return self._snapshot().text
+        return f"<Dashboard of {self._source.picture.info.store}>"
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         still = self._snapshot()
@@ -95,18 +97,18 @@ class Dashboard(anywidget.AnyWidget):
             data = {**(live[0] if live else {}), **data}
         return data, {}
 
-    def _snapshot(self) -> answers.Rendered:
+    def _snapshot(self) -> Rendered:
         now = datetime.now(UTC)
         zone = now.astimezone().tzinfo
-        return snapshot(self._picture, here=self._is_here, now=now, zone=zone or UTC)
+        return snapshot(self._source.picture, here=self._is_here, now=now, zone=zone or UTC)
 
     @property
     def _is_here(self) -> bool:
-        return self._picture.info.pid == os.getpid()
+        return self._source.picture.info.pid == os.getpid()
 
     def _views(self) -> dict[str, Any]:
         return {
-            **views(self._picture, here=self._is_here, folder=self._folder),
+            **views(self._source.picture, here=self._is_here, folder=self._folder),
             "notice": self._said,
             "stopping": self._is_stopping,
         }
@@ -114,10 +116,9 @@ class Dashboard(anywidget.AnyWidget):
     def _look(self, news: News) -> None:
         """Bring the traits up to date; in the updater's thread."""
         try:
-            self._picture = read(self._api, self._chosen, self._picture, news)
-        except NotRunning:
-            self._picture = stopped(self._picture)
+            self._source.look(self._chosen, news)
         except PpacerError as error:
+            self._chosen = self._source.picture.selection
             self._say(str(error), "failed")
         with self.hold_sync():
             for name, value in self._views().items():
@@ -177,10 +178,11 @@ def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _tell(updater: weakref.ref[Updater]) -> None:
-    """Tell a dashboard that is still there: a scheduler keeps its callbacks for good."""
-    if (still := updater()) is not None:
-        still.tell()
+def _end(dashboard: weakref.ref[Dashboard]) -> None:
+    """Let a dashboard that is still there know the end: a scheduler keeps its callbacks for good."""
+    if (still := dashboard()) is not None:
+        still._source.end()
+        still._updater.tell()
 
 
 _COMMANDS: dict[str, Callable[[Dashboard, Mapping[str, Any]], None]] = {

@@ -27,8 +27,15 @@ def graph_view(version: DagVersion) -> dict[str, Any]:
 
 def _box(box: Box, kind: str, detail: str) -> dict[str, Any]:
     return {
-        **{"id": box.id, "text": box.text, "kind": kind, "detail": detail, "small": box.small},
-        **{"x": box.x, "y": box.y, "width": box.width, "height": box.height},
+        "id": box.id,
+        "text": box.text,
+        "kind": kind,
+        "detail": detail,
+        "small": box.small,
+        "x": box.x,
+        "y": box.y,
+        "width": box.width,
+        "height": box.height,
     }
 
 

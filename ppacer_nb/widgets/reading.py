@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ppacer_nb.errors import PpacerError
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
 from ppacer_nb.scheduler.api import SchedulerApi
@@ -57,46 +58,63 @@ def read(api: SchedulerApi, selection: Selection, before: Picture | None, news: 
         If the scheduler has stopped, or its history cannot be read.
     """
     info = api.info()
-    if before is None or news is None or any("/" not in id for id in news):
-        # A DAG's id is news when a run of it began or ended, or its schedule moved on.
+    if before is None or news is None:
+        before = Picture(selection, info, api.dags(), api.history.counts(), _runs(api, selection))
+        return replace(before, selected=_selected(api, selection, before.runs, None))
+    dags, counts, runs, selected = before.dags, before.counts, before.runs, before.selected
+    if any("/" not in id for id in news):  # a DAG is news when its schedule moves on, or a run begins or ends
         dags, counts = api.dags(), api.history.counts()
-    else:
-        dags, counts = before.dags, before.counts
-    if before is None or news is None or news or before.selection.dag_id != selection.dag_id:
-        runs: Sequence[RunRecord] = api.history.runs(dag_id=selection.dag_id, limit=RUNS)
-    else:
-        runs = before.runs
-    return Picture(selection, info, dags, counts, runs, _selected(api, selection, runs, before, news))
+    if news or selection.dag_id != before.selection.dag_id:
+        runs = _runs(api, selection)
+    run_id = _run_id(selection, runs)
+    if selected is None or selected.run.run_id != run_id or run_id in news or selection != before.selection:
+        selected = _selected(api, selection, runs, selected)
+    return Picture(selection, info, dags, counts, runs, selected)
 
 
-def stopped(picture: Picture) -> Picture:
-    """Return the last `picture` of a scheduler that has stopped since."""
-    info = replace(picture.info, running=False, busy=0, queued=0, problem="")
-    return replace(picture, info=info, dags=[replace(dag, next_point=None) for dag in picture.dags])
+def read_last(api: SchedulerApi, before: Picture) -> Picture:
+    """Return the picture of a scheduler that has stopped, or is just about to: as far as it can be read."""
+    info = replace(before.info, running=False, busy=0, queued=0, problem="")
+    dags = [replace(dag, next_point=None, active_runs=0, queued_runs=0) for dag in before.dags]
+    last = replace(before, info=info, dags=dags)
+    try:
+        counts, runs = api.history.counts(), _runs(api, before.selection)
+        chosen = replace(before.selection, run_id=before.selected.run.run_id if before.selected else None)
+        selected = _selected(api, chosen, runs, before.selected, running=False)
+    except PpacerError:  # its history is closed already: what was read before is all there is
+        return last
+    return replace(last, counts=counts, runs=runs, selected=selected)
+
+
+def _runs(api: SchedulerApi, selection: Selection) -> list[RunRecord]:
+    return api.history.runs(dag_id=selection.dag_id, limit=RUNS)
+
+
+def _run_id(selection: Selection, runs: Sequence[RunRecord]) -> str | None:
+    return selection.run_id or (runs[0].run_id if runs else None)
 
 
 def _selected(
-    api: SchedulerApi, selection: Selection, runs: Sequence[RunRecord], before: Picture | None, news: News
+    api: SchedulerApi,
+    selection: Selection,
+    runs: Sequence[RunRecord],
+    before: RunPicture | None,
+    *,
+    running: bool = True,
 ) -> RunPicture | None:
-    run_id = selection.run_id or (runs[0].run_id if runs else None)
+    run_id = _run_id(selection, runs)
     if run_id is None:
         return None
-    known = before.selected if before is not None and before.selected is not None else None
-    same = known is not None and known.run.run_id == run_id
-    if same and before is not None and before.selection == selection and news is not None:
-        if run_id not in news:
-            return known
     run = next((run for run in runs if run.run_id == run_id), None) or api.history.run(run_id)
     if run is None:
         return None
-    if same and known is not None and known.run.version == run.version:
-        version = known.version
-    else:
-        version = api.history.dag_version(run.dag_id, run.version)
+    known = before.version if before is not None else None
+    if known is None or (known.dag_id, known.version) != (run.dag_id, run.version):
+        known = api.history.dag_version(run.dag_id, run.version)
     return RunPicture(
         run,
-        version,
+        known,
         api.history.attempts(run_id),
-        [] if run.state.is_terminal else api.progress(run_id),
+        api.progress(run_id) if running and not run.state.is_terminal else [],
         api.history.logs(run_id, task_id=selection.task_id, attempt=selection.attempt, limit=LOG_LINES),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from ppacer_nb.views import answers
+from ppacer_nb.views.page import note
 from ppacer_nb.views.tables import Rendered, combine
 from ppacer_nb.widgets.reading import Picture
 
@@ -15,6 +16,7 @@ def snapshot(picture: Picture, *, here: bool, now: datetime, zone: tzinfo) -> Re
     """Return what `picture` shows, complete without script."""
     reader = answers.Reader(now, zone)
     parts = [
+        note(f"As it was at {reader.when(now)}; live in a running kernel."),
         answers.status(picture.info, picture.dags, picture.counts, reader, here=here),
         answers.run_table(picture.runs[:_RUNS], reader),
     ]

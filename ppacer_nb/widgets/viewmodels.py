@@ -1,7 +1,7 @@
 """What the browser is sent: plain dicts that JSON carries. Pure functions.
 
 Times are milliseconds since 1970 in UTC; the browser knows the viewer's timezone and ticks ages by itself.
-Text from users and tasks is passed on as text, with control characters made visible, and cut where it is long.
+Text from users and tasks is sent as text, with control characters made visible, and cut where it is long.
 """
 
 from __future__ import annotations
