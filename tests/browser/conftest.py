@@ -10,6 +10,9 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.lab import JupyterLab, running_browser, running_lab
 
+#: Not the zone of this machine, nor that of a DAG.
+VIEWERS_ZONE = "America/New_York"
+
 
 @pytest.fixture(scope="session")
 def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
@@ -28,7 +31,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     """A page of its own, which fails the test if a script on it raised."""
-    context = browser.new_context(viewport={"width": 1200, "height": 1400}, timezone_id="Europe/Warsaw")
+    context = browser.new_context(viewport={"width": 1200, "height": 1400}, timezone_id=VIEWERS_ZONE)
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import nbformat
+from nbformat.sign import NotebookNotary
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or "/usr/bin/chromium"
@@ -43,11 +44,12 @@ class JupyterLab:
     """A server whose root is `root`."""
 
     root: Path
+    private: Path  #: where it keeps settings and signatures
     port: int
     token: str
 
     def write(self, name: str, cells: Sequence[str]) -> str:
-        """Make a notebook of code cells below the root, and return its name."""
+        """Make a notebook of code cells below the root, trusted as the user's own, and return its name."""
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         notebook.metadata["kernelspec"] = {
             "name": "python3",
@@ -55,6 +57,7 @@ class JupyterLab:
             "language": "python",
         }
         nbformat.write(notebook, self.root / name)
+        NotebookNotary(data_dir=_environment(self.private)["JUPYTER_DATA_DIR"]).sign(notebook)
         return name
 
     def open(self, page: Page, name: str) -> OpenNotebook:
@@ -68,7 +71,7 @@ class JupyterLab:
                 await sessionContext.session.kernel.info;
             }"""
         )
-        return OpenNotebook(page)
+        return OpenNotebook(page, name)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class OpenNotebook:
     """A notebook open in JupyterLab."""
 
     page: Page
+    name: str
 
     def run_all(self) -> None:
         """Run all cells and return when they have run."""
@@ -90,6 +94,21 @@ class OpenNotebook:
         """Begin to run one cell, counted from 0, and return at once."""
         self._activate(number)
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-cell') }")
+
+    def execute(self, code: str) -> None:
+        """Run code in the kernel without a cell, and return when it has run."""
+        reply = self.page.evaluate(
+            """async code => {
+                const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+                return (await kernel.requestExecute({ code }).done).content;
+            }""",
+            code,
+        )
+        assert reply["status"] == "ok", reply
+
+    def shut_down_kernel(self) -> None:
+        """End the kernel."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
     def command(self, name: str, **arguments: Any) -> None:
         """Carry out a command of JupyterLab and return when it is done."""
@@ -120,25 +139,26 @@ class OpenNotebook:
 @contextmanager
 def running_lab(root: Path, private: Path) -> Iterator[JupyterLab]:
     """Run a JupyterLab that has nothing of the user's own settings, and end it and its kernels."""
-    lab = JupyterLab(root, _free_port(), secrets.token_hex(16))
+    lab = JupyterLab(root, private, _free_port(), secrets.token_hex(16))
     _write_settings(private)
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
-            *(f"--ServerApp.port={lab.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"),
-            *(f"--IdentityProvider.token={lab.token}", f"--ServerApp.root_dir={root}"),
-        ],
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
+        *(f"--ServerApp.port={lab.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"),
+        *(f"--IdentityProvider.token={lab.token}", f"--ServerApp.root_dir={root}"),
+    ]
+    with subprocess.Popen(
+        command,
         env=os.environ | _environment(private),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        _wait_until_it_listens(process)
-        yield lab
-    finally:
-        process.terminate()  # it shuts its kernels down
-        process.wait(timeout=30)
+    ) as process:
+        try:
+            _wait_until_it_listens(process)
+            yield lab
+        finally:
+            process.terminate()  # it shuts its kernels down
+            process.wait(timeout=30)
 
 
 @contextmanager

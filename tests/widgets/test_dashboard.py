@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,10 @@ def ask(shown: Dashboard, command: str, **content: Any) -> None:
     shown._handle_custom_msg({"command": command, **content}, [])
 
 
+def _is_finished(shown: Dashboard, run_id: str) -> bool:
+    return bool(shown.run.get("id") == run_id and shown.run["finished"])
+
+
 def test_it_opens_with_all_there_is(scheduler: Scheduler) -> None:
     _, end = scheduler.trigger_run("sales")
     end.result(WAIT_S)
@@ -105,8 +110,8 @@ def test_the_last_state_is_shown_although_it_was_told_before_it_was_on_disk(
     scheduler: Scheduler, shown: Dashboard
 ) -> None:
     for _ in range(8):
-        run_id = scheduler.trigger("sales")
-        until(shown, lambda run_id=run_id: shown.run.get("id") == run_id and shown.run["finished"])
+        latest = partial(_is_finished, shown, scheduler.trigger("sales"))
+        until(shown, latest)
     until(shown, lambda: shown.scheduler["runs"]["success"] == 8)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ipykernel.comm.comm import BaseComm
 
 from ppacer_nb.widgets.subshell import answer_while_busy
 
 
 def test_a_message_goes_to_the_subshell_that_it_was_sent_to() -> None:
-    comm = BaseComm(target_name="jupyter.widget")
+    make: Any = BaseComm
+    comm = make(target_name="jupyter.widget")
     comm._reply_subshell_id = None  # as ipykernel notes it when the main shell used the comm last
     assert comm._reply_subshell_for({}, "subshell") is None, "ipykernel needs no help any more"
     answer_while_busy(comm)

@@ -15,6 +15,7 @@ from ppacer_nb.model.attempt import ErrorInfo, Files
 from ppacer_nb.model.overview import Progress
 from ppacer_nb.status import AttemptState, RunState
 from ppacer_nb.widgets import viewmodels
+from ppacer_nb.widgets.graphview import graph_view
 from ppacer_nb.widgets.reading import RunPicture, Selection
 from ppacer_nb.widgets.viewmodels import (
     LONGEST_MESSAGE,
@@ -204,6 +205,6 @@ def test_markup_in_a_log_is_sent_as_it_is_for_the_browser_to_show_as_text(part: 
 
 
 def test_a_version_of_one_task_has_no_edges() -> None:
-    shown = viewmodels.graph_view(version("extract"))
+    shown = graph_view(version("extract"))
     assert shown["edges"] == []
     assert shown["key"] == "sales@abc"
