@@ -1,148 +1,194 @@
-"""The live dashboard: what a scheduler does, and buttons to steer it."""
+"""`Dashboard`: the widget. Its own thread alone reads and sets traits; messages from the browser only ask."""
 
 from __future__ import annotations
 
-import logging
+import os
+import threading
+import weakref
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import anywidget
 import traitlets
 
-from ppacer_nb import commands
-from ppacer_nb.errors import NotFound, PpacerError
+from ppacer_nb.errors import PpacerError
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.views import answers
-from ppacer_nb.views.palette import theme_css
-from ppacer_nb.views.tables import Rendered, combine
-from ppacer_nb.widgets.subshell import answer_in_subshell
-from ppacer_nb.widgets.updater import Updater
-from ppacer_nb.widgets.viewmodels import log_rows, overview, run_detail, run_row
+from ppacer_nb.views.tables import Rendered
+from ppacer_nb.widgets import assets
+from ppacer_nb.widgets.reading import Selection
+from ppacer_nb.widgets.snapshot import snapshot
+from ppacer_nb.widgets.source import Source
+from ppacer_nb.widgets.subshell import answer_while_busy
+from ppacer_nb.widgets.updater import NOTHING, News, Updater
+from ppacer_nb.widgets.viewmodels import views
 
-_STATIC = Path(__file__).parent / "static"
-_RUNS, _LINES = 50, 500
-_STOP_WAIT = timedelta(seconds=10)
+#: How long the Stop button lets running tasks go on.
+STOP_WAIT = timedelta(seconds=30)
 
-_log = logging.getLogger("ppacer_nb")
+
+@runtime_checkable
+class _TellsItsEnd(Protocol):
+    """A scheduler of this process says when it has stopped."""
+
+    def at_stop(self, callback: Callable[[], None]) -> None: ...
 
 
 class Dashboard(anywidget.AnyWidget):
-    """Shows a scheduler as it works. `close` ends its thread and lets go of the scheduler."""
+    """A live view of a scheduler, with buttons to trigger, cancel and stop.
 
-    _esm = _STATIC / "dashboard.js"
-    _css = theme_css() + (_STATIC / "dashboard.css").read_text()
+    It follows the scheduler from its making until `close`, which also ends its thread.
+    """
 
-    overview = traitlets.Dict().tag(sync=True)
-    runs: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    detail = traitlets.Dict().tag(sync=True)
-    logs: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    notice = traitlets.Dict().tag(sync=True)
-    #: The run that the reader has chosen; "" follows the newest.
-    selected = traitlets.Unicode().tag(sync=True)
-    #: The task whose log the reader has chosen; "" shows all.
-    log_task = traitlets.Unicode().tag(sync=True)
+    _esm = assets.script()
+    _css = assets.style()
+
+    # Set by the updater's thread only; the browser reads them and never sets one.
+    scheduler = traitlets.Dict().tag(sync=True)
+    dags: Any = traitlets.List().tag(sync=True)
+    runs: Any = traitlets.List().tag(sync=True)
+    selection = traitlets.Dict().tag(sync=True)
+    run = traitlets.Dict().tag(sync=True)
+    graph = traitlets.Dict().tag(sync=True)
+    tasks = traitlets.Dict().tag(sync=True)
+    attempts: Any = traitlets.List().tag(sync=True)
+    logs: Any = traitlets.List().tag(sync=True)
+    notice = traitlets.Dict().tag(sync=True)  #: the last thing to be said to the viewer: text, kind, number
+    stopping = traitlets.Bool(False).tag(sync=True)
+    notebook = traitlets.Unicode().tag(sync=True)  #: the path of the notebook, to find files beside it
 
     def __init__(self, api: SchedulerApi) -> None:
-        super().__init__()
         self._api = api
-        if self.comm is not None:
-            answer_in_subshell(self.comm)
-        self._commands: dict[str, Callable[[Mapping[str, Any]], str]] = {
-            "trigger": self._trigger,
-            "cancel": self._cancel,
-            "stop": self._stop,
-            "report": self._send_report,
-        }
-        self.on_msg(self._obey)
-        self._update()
-        self._updater = Updater(self._update)
-        self._unsubscribe = api.subscribe(lambda _: self._updater.poke())
-        self.observe(lambda _: self._updater.poke(), names=["selected", "log_task"])
+        self._chosen = Selection()
+        self._said: dict[str, Any] = {}
+        self._is_stopping = False
+        self._folder = Path.cwd()
+        self._source = Source(api)
+        super().__init__(notebook=os.environ.get("JPY_SESSION_NAME", ""), **self._views())
+        answer_while_busy(self.comm)
+        self.on_msg(self._hear)
+        self._updater = Updater(self._look)
+        self._unsubscribe = api.subscribe(self._updater.tell)
+        if isinstance(api, _TellsItsEnd):
+            api.at_stop(partial(_end, weakref.ref(self)))
+        self._updater.tell()  # what changed between the first reading and the subscription
 
     def close(self) -> None:
-        """End the updates and free what the dashboard holds."""
-        self._unsubscribe()
-        self._updater.close()
+        """End its thread, stop following the scheduler, and take it off the page."""
+        updater = self.__dict__.get("_updater")  # missing where making it failed
+        if updater is not None:
+            self._unsubscribe()
+            updater.close()
         super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # a closed dashboard still shows its last state
 
-    def _update(self) -> None:
-        """Read how things are; traits that did not change are not sent."""
-        api = self._api
+    def __repr__(self) -> str:
+        return f"<Dashboard of {self._source.picture.info.store}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        still = self._snapshot()
+        data: dict[str, Any] = {"text/plain": still.text, "text/html": still.html}
+        if self.comm is not None:
+            live = super()._repr_mimebundle_()
+            data = {**(live[0] if live else {}), **data}
+        return data, {}
+
+    def _snapshot(self) -> Rendered:
+        now = datetime.now(UTC)
+        zone = now.astimezone().tzinfo
+        return snapshot(self._source.picture, here=self._is_here, now=now, zone=zone or UTC)
+
+    @property
+    def _is_here(self) -> bool:
+        return self._source.picture.info.pid == os.getpid()
+
+    def _views(self) -> dict[str, Any]:
+        return {
+            **views(self._source.picture, here=self._is_here, folder=self._folder),
+            "notice": self._said,
+            "stopping": self._is_stopping,
+        }
+
+    def _look(self, news: News) -> None:
+        """Bring the traits up to date; in the updater's thread."""
         try:
-            self.overview = overview(api.info(), api.dags(), api.history.counts())
-            runs = api.history.runs(limit=_RUNS)
-            self.runs = [run_row(run) for run in runs]
-            chosen = self.selected or (runs[0].run_id if runs else "")
-            self.detail = self._detail(chosen)
-            lines = api.history.logs(chosen, task_id=self.log_task or None, limit=_LINES) if chosen else []
-            self.logs = log_rows(lines)
-        except PpacerError as error:  # above all: the scheduler has stopped
-            self.overview = {**self.overview, "running": False, "stopped": str(error)}
-        except Exception as error:  # a defect of ours must not end the updates silently
-            _log.exception("ppacer: the dashboard could not be brought up to date")
-            self.notice = {"kind": "error", "text": f"internal error: {type(error).__name__}: {error}"}
-
-    def _detail(self, run_id: str) -> dict[str, Any]:
-        history = self._api.history
-        run = history.run(run_id) if run_id else None
-        if run is None:
-            return {}
-        version = history.dag_version(run.dag_id, run.version)
-        return run_detail(run, history.attempts(run_id), version, self._api.progress(run_id))
-
-    def _obey(self, _: object, content: Mapping[str, Any], __: object) -> None:
-        """Do what a button asks for, and say what came of it."""
-        try:
-            text = self._commands[content["kind"]](content)
-            self.notice = {"kind": "success", "text": text} if text else {}
+            self._source.look(self._chosen, news)
         except PpacerError as error:
-            self.notice = {"kind": "error", "text": str(error)}
-        self._updater.poke()
+            self._chosen = self._source.picture.selection
+            self._say(str(error), "failed")
+        with self.hold_sync():
+            for name, value in self._views().items():
+                setattr(self, name, value)  # one that is equal is not sent
 
-    def _trigger(self, content: Mapping[str, Any]) -> str:
-        self.selected = ""
-        return f"Run {self._api.trigger(str(content['dag']), by='dashboard')} begins."
-
-    def _cancel(self, content: Mapping[str, Any]) -> str:
-        self._api.cancel(str(content["run"]), by="dashboard")
-        return f"Run {content['run']} is being cancelled."
-
-    def _stop(self, _: Mapping[str, Any]) -> str:
-        return answers.stopped(self._api.stop(wait=_STOP_WAIT)).text
-
-    def _send_report(self, content: Mapping[str, Any]) -> str:
-        for attempt in self._api.history.attempts(str(content["run"])):
-            path = attempt.files.report
-            if path is not None and [attempt.task_id, attempt.attempt] == [
-                content["task"],
-                content["number"],
-            ]:
-                try:
-                    html = path.read_text(encoding="utf-8")
-                except OSError as error:
-                    raise NotFound(f"the report cannot be read: {error}") from None
-                self.send({"kind": "report", "task": attempt.task_id, "html": html})
-                return ""
-        raise NotFound("there is no such report.")
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """Offer text and HTML too, for where no widgets are: a terminal, a saved notebook."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        shown = self._as_page()
-        return {**(data or {}), "text/plain": shown.text, "text/html": shown.html}, metadata
-
-    def _as_page(self) -> Rendered:
-        api, reader = self._api, commands.reader()
+    def _hear(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
+        """Do what the browser asks, in the thread that brought the message."""
+        command = _COMMANDS.get(str(content.get("command")))
+        if command is None:
+            return
         try:
-            status = answers.status(api.info(), api.dags(), api.history.counts(), reader, here=True)
-            return combine(status, answers.run_table(api.history.runs(limit=10), reader))
+            command(self, content)
         except PpacerError as error:
-            return Rendered(str(error), "")
+            self._say(str(error), "failed")
+        self._updater.tell(NOTHING)  # it shows what was chosen and said, whatever else changed
+
+    def _say(self, text: str, kind: str) -> None:
+        number = self._said.get("number", 0) + 1
+        self._said = {"text": text[:1].upper() + text[1:], "kind": kind, "number": number}
+
+    def _select(self, content: Mapping[str, Any]) -> None:
+        attempt = content.get("attempt")
+        self._chosen = Selection(
+            dag_id=_text_or_none(content.get("dag_id")),
+            run_id=_text_or_none(content.get("run_id")),
+            task_id=_text_or_none(content.get("task_id")),
+            attempt=attempt if isinstance(attempt, int) else None,
+        )
+
+    def _trigger(self, content: Mapping[str, Any]) -> None:
+        run_id = self._api.trigger(str(content["dag_id"]), by="the dashboard")
+        self._chosen = replace(self._chosen, run_id=run_id, task_id=None, attempt=None)
+
+    def _cancel(self, content: Mapping[str, Any]) -> None:
+        self._api.cancel(str(content["run_id"]), by="the dashboard")
+
+    def _stop(self, _: Mapping[str, Any]) -> None:
+        # In a thread of its own: it waits for running tasks, and other buttons must go on answering.
+        if not self._is_stopping:
+            self._is_stopping = True
+            threading.Thread(target=self._stop_and_say, name="ppacer-dashboard-stop", daemon=True).start()
+
+    def _stop_and_say(self) -> None:
+        try:
+            report = self._api.stop(wait=STOP_WAIT)
+            self._say(answers.stopped(report).text, "info")
+        except PpacerError as error:
+            self._say(str(error), "failed")
+        self._is_stopping = False
+        self._updater.tell()
+
+    def _dismiss(self, _: Mapping[str, Any]) -> None:
+        self._said = {}
 
 
-def dashboard(api: SchedulerApi) -> Dashboard:
-    """Return a live dashboard of a running scheduler, to be displayed under the cell."""
-    return Dashboard(api)
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _end(dashboard: weakref.ref[Dashboard]) -> None:
+    """Let a dashboard that is still there know the end: a scheduler keeps its callbacks for good."""
+    if (still := dashboard()) is not None:
+        still._source.end()
+        still._updater.tell()
+
+
+_COMMANDS: dict[str, Callable[[Dashboard, Mapping[str, Any]], None]] = {
+    "select": Dashboard._select,
+    "trigger": Dashboard._trigger,
+    "cancel": Dashboard._cancel,
+    "stop": Dashboard._stop,
+    "dismiss": Dashboard._dismiss,
+}

@@ -1,21 +1,25 @@
-"""Buttons that answer while a cell runs.
+"""Letting a widget answer while the kernel runs a long cell.
 
-JupyterLab sends the messages of widgets to a subshell of the kernel, which runs them beside a cell. ipykernel
-7.4 sends them back to the shell that made the widget: the one that is busy. It asks a method of the comm
-where to, and this lets that method leave the message where the front end sent it. The name is ipykernel's own
-and may change; a test in the browser clicks while a cell runs.
+JupyterLab sends the messages of widgets to a subshell of the kernel, which has a thread of its own. ipykernel
+7.4 sends them on to the shell that last used the widget's comm, which for a widget made in a cell is the busy
+main one (`ipykernel.kernelbase.Kernel.shell_channel_thread_main` asks `Comm._reply_subshell_for`). That rule
+serves those who wait in one subshell for the answer to a request; a widget that asks for no answers can do
+without it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-_METHOD = "_reply_subshell_for"
+
+def answer_while_busy(comm: Any) -> None:
+    """Let the messages of `comm` be handled in the subshell to which the front end sent them.
+
+    Without effect on a comm that has no such rule: another ipykernel, or no kernel at all.
+    """
+    if callable(getattr(comm, "_reply_subshell_for", None)):
+        comm._reply_subshell_for = _as_sent
 
 
-def answer_in_subshell(comm: Any) -> bool:
-    """Let `comm` handle messages in the subshell that they are sent to; return whether it knows how."""
-    if not hasattr(comm, _METHOD):
-        return False
-    setattr(comm, _METHOD, lambda data, default: default)
-    return True
+def _as_sent(_: Any, subshell_id: str | None) -> str | None:
+    return subshell_id

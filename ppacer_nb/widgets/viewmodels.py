@@ -1,133 +1,249 @@
-"""What the dashboard shows, as plain data for JSON. Points in time are milliseconds since 1970, in UTC.
+"""What the browser is sent: plain dicts that JSON carries. Pure functions.
 
-The browser formats times, for its own zone, and lets ages and durations tick by itself.
+Times are milliseconds since 1970 in UTC; the browser knows the viewer's timezone and ticks ages by itself.
+Text from users and tasks is sent as text, with control characters made visible, and cut where it is long.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
+from ppacer_nb.model.history import AttemptRecord, LogRecord, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
-from ppacer_nb.status import RunState
-from ppacer_nb.views.answers import latest_states
-from ppacer_nb.views.dags import run_graph
-from ppacer_nb.views.palette import State, look
-from ppacer_nb.views.svg import to_svg
+from ppacer_nb.status import AttemptState, RunState
+from ppacer_nb.views.markup import lines_of, one_line
+from ppacer_nb.widgets.graphview import graph_view
+from ppacer_nb.widgets.reading import Picture, RunPicture
 
-Json = dict[str, Any]
+View = dict[str, Any]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Characters of a log line's message, and of a traceback (its end), that are sent.
+LONGEST_MESSAGE = 4_000
+LONGEST_TRACEBACK = 20_000
+#: Failed tasks whose errors are shown in full.
+MOST_ERRORS = 5
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
-def overview(info: SchedulerInfo, dags: Sequence[DagSummary], counts: Mapping[RunState, int]) -> Json:
-    """Return the scheduler's state, the counters and the DAGs."""
+def views(picture: Picture, *, here: bool, folder: Path) -> dict[str, Any]:
+    """Return the value of each of the dashboard's traits.
+
+    Parameters
+    ----------
+    picture
+        What the dashboard knows.
+    here
+        Whether the scheduler lives in the kernel of the dashboard.
+    folder
+        The folder of the notebook: paths below it are shown from there.
+    """
+    selected = picture.selected
     return {
-        "running": info.running,
-        "store": info.store,
-        "pid": info.pid,
-        "notebook": info.notebook,
-        "since": millis(info.started_at),
-        "problem": info.problem,
-        "busy": info.busy,
-        "queued": info.queued,
-        "workers": info.max_workers,
-        "counts": [{**_look(state), "count": counts.get(state, 0)} for state in RunState],
-        "dags": [_dag(dag) for dag in dags],
+        "scheduler": scheduler_view(picture.info, picture.counts, picture.dags, here=here, folder=folder),
+        "dags": [dag_view(dag) for dag in picture.dags],
+        "runs": [run_view(run) for run in picture.runs],
+        "selection": selection_view(picture),
+        "graph": graph_view(selected.version) if selected and selected.version else {},
+        "tasks": task_views(selected) if selected else {},
+        "run": run_details(selected) if selected else {},
+        "attempts": attempt_views(selected, folder) if selected else [],
+        "logs": log_views(selected.logs) if selected else [],
     }
 
 
-def run_row(run: RunRecord) -> Json:
-    """Return a run as a row of the list of runs."""
+def scheduler_view(
+    info: SchedulerInfo,
+    counts: Mapping[RunState, int],
+    dags: Sequence[DagSummary],
+    *,
+    here: bool,
+    folder: Path,
+) -> View:
+    """Return the scheduler's state, the counters and what comes next."""
+    upcoming = [(dag.next_point, dag.dag_id) for dag in dags if dag.next_point is not None]
+    point, dag_id = min(upcoming, default=(None, ""))
+    return {
+        "running": info.running,
+        "here": here,
+        "store": _shown(Path(info.store), folder) if info.store != "in memory" else info.store,
+        "pid": info.pid,
+        "notebook": one_line(Path(info.notebook).name),
+        "since": millis(info.started_at),
+        "problem": one_line(info.problem),
+        "runs": {state.value: counts.get(state, 0) for state in RunState},
+        "busy": info.busy,
+        "waiting": info.queued,
+        "workers": info.max_workers,
+        "next_at": millis(point),
+        "next_dag": dag_id,
+    }
+
+
+def dag_view(dag: DagSummary) -> View:
+    """Return one row of the list of DAGs."""
+    return {
+        "id": dag.dag_id,
+        "schedule": one_line(dag.schedule),
+        "zone": dag.timezone,
+        "description": one_line(dag.description),
+        "tags": [one_line(tag) for tag in dag.tags],
+        "defined": dag.defined,
+        "next_at": millis(dag.next_point),
+        "active": dag.active_runs,
+        "queued": dag.queued_runs,
+        "problem": one_line(dag.problem),
+    }
+
+
+def run_view(run: RunRecord) -> View:
+    """Return one row of the table of runs."""
     return {
         "id": run.run_id,
         "dag": run.dag_id,
-        "type": str(run.run_type),
-        "logical": millis(run.logical_date),
+        "name": run.run_id.partition("/")[2],
+        "type": run.run_type.value,
+        "state": run.state.value,
+        "point": millis(run.logical_date),
         "created": millis(run.created_at),
         "started": millis(run.started_at),
         "ended": millis(run.ended_at),
         "tasks": run.tasks,
         "done": run.tasks_done,
         "failed": run.tasks_failed,
-        "active": not run.state.is_terminal,
-        **_look(run.state),
     }
 
 
-def run_detail(
-    run: RunRecord,
-    attempts: Sequence[AttemptRecord],
-    version: DagVersion | None,
-    progress: Sequence[Progress],
-) -> Json:
-    """Return all about one run but its logs."""
-    cells = {(p.task_id, p.attempt): p for p in progress}
+def selection_view(picture: Picture) -> View:
+    """Return what the viewer looks at."""
+    chosen = picture.selection
     return {
-        "run": run_row(run),
-        "reason": run.reason,
-        "params": [[name, repr(value)] for name, value in run.params.items()],
-        "graph": "" if version is None else to_svg(run_graph(version, latest_states(attempts))),
-        "attempts": [
-            _attempt(attempt, cells.get((attempt.task_id, attempt.attempt))) for attempt in attempts
+        "dag": chosen.dag_id,
+        "run": picture.selected.run.run_id if picture.selected else None,
+        "follows": chosen.run_id is None,
+        "task": chosen.task_id,
+        "attempt": chosen.attempt,
+    }
+
+
+def run_details(selected: RunPicture) -> View:
+    """Return what is said of the selected run beyond its row."""
+    run = selected.run
+    errors = _errors(selected.attempts)
+    return {
+        **run_view(run),
+        "finished": run.state.is_terminal,
+        "version": run.version,
+        "params": [[one_line(name), one_line(repr(value))] for name, value in run.params.items()],
+        "reason": one_line(run.reason),
+        "errors": [_error_view(attempt) for attempt in errors[:MOST_ERRORS]],
+        "more_errors": max(0, len(errors) - MOST_ERRORS),
+    }
+
+
+def task_views(selected: RunPicture) -> dict[str, View]:
+    """Return the state of each task that has one, by task, with how far a running notebook has come."""
+    states = {attempt.task_id: attempt.state.value for attempt in selected.attempts}
+    cells = {p.task_id: [p.cell, p.cells] for p in selected.progress}
+    return {task_id: {"state": state, "cells": cells.get(task_id)} for task_id, state in states.items()}
+
+
+def attempt_views(selected: RunPicture, folder: Path) -> list[View]:
+    """Return the rows of the table of attempts, in the order in which they began."""
+    progress = {(p.task_id, p.attempt): p for p in selected.progress}
+    latest = {attempt.task_id: attempt.attempt for attempt in selected.attempts}
+    return [
+        {
+            **_attempt_view(attempt, progress.get((attempt.task_id, attempt.attempt)), folder),
+            "retried": attempt.attempt < latest[attempt.task_id],
+        }
+        for attempt in selected.attempts
+    ]
+
+
+def log_views(records: Sequence[LogRecord]) -> list[View]:
+    """Return log lines; each has a key that stays the same while other lines come and go."""
+    seen: Counter[tuple[str, int, int]] = Counter()
+    shown = []
+    for record in records:
+        line = record.line
+        place = (record.task_id, record.attempt, int(line.at.timestamp() * 1_000_000))
+        seen[place] += 1
+        shown.append(
+            {
+                "key": f"{record.task_id}.{record.attempt}.{place[2]}.{seen[place]}",
+                "at": millis(line.at),
+                "task": record.task_id,
+                "attempt": record.attempt,
+                "level": one_line(line.level),
+                "message": _cut(text_of(line.message)),
+                "attributes": [
+                    [one_line(name), _cut(one_line(value))] for name, value in line.attributes.items()
+                ],
+            }
+        )
+    return shown
+
+
+def millis(instant: datetime | None) -> int | None:
+    """Return a point in time as the browser counts it."""
+    return None if instant is None else round(instant.timestamp() * 1000)
+
+
+def text_of(text: str) -> str:
+    """Return text without the colours of a terminal, and with other control characters made visible."""
+    return lines_of(_ANSI.sub("", text)).rstrip("\n")
+
+
+def _attempt_view(attempt: AttemptRecord, progress: Progress | None, folder: Path) -> View:
+    files = (("notebook", attempt.files.notebook), ("report", attempt.files.report))
+    return {
+        "task": attempt.task_id,
+        "attempt": attempt.attempt,
+        "state": attempt.state.value,
+        "started": millis(attempt.started_at),
+        "ended": millis(attempt.ended_at),
+        "retry_at": millis(attempt.retry_at) if attempt.state is AttemptState.UP_FOR_RETRY else None,
+        "cells": [progress.cell, progress.cells] if progress else None,
+        "worker": one_line(attempt.worker),
+        "result": _cut(one_line(attempt.value_preview or "")),
+        "error": _cut(one_line(attempt.error.message)) if attempt.error else "",
+        "reason": one_line(attempt.reason),
+        "files": [
+            {"kind": kind, "path": str(path), "shown": _shown(path, folder)} for kind, path in files if path
         ],
     }
 
 
-def log_rows(records: Sequence[LogRecord]) -> list[Json]:
-    """Return lines of a log."""
-    return [
-        {
-            "at": millis(record.line.at),
-            "level": record.line.level,
-            "task": record.task_id,
-            "attempt": record.attempt,
-            "message": record.line.message,
-            "attributes": [[name, value] for name, value in record.line.attributes.items()],
-        }
-        for record in records
-    ]
+def _errors(attempts: Sequence[AttemptRecord]) -> list[AttemptRecord]:
+    """Return the latest attempts that went wrong, those of failed tasks before those that are retried."""
+    latest = {attempt.task_id: attempt for attempt in attempts}.values()
+    wrong = [attempt for attempt in latest if attempt.error is not None]
+    return sorted(wrong, key=lambda attempt: not attempt.state.is_failure)
 
 
-def millis(instant: datetime | None) -> int | None:
-    """Return an aware instant as milliseconds since 1970."""
-    return None if instant is None else (instant - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _dag(dag: DagSummary) -> Json:
-    return {
-        "id": dag.dag_id,
-        "schedule": dag.schedule,
-        "next": millis(dag.next_point),
-        "description": dag.description,
-        "defined": dag.defined,
-        "active": dag.active_runs,
-        "queued": dag.queued_runs,
-        "problem": dag.problem,
-    }
-
-
-def _attempt(attempt: AttemptRecord, progress: Progress | None) -> Json:
-    error = attempt.error
+def _error_view(attempt: AttemptRecord) -> View:
+    assert attempt.error is not None
     return {
         "task": attempt.task_id,
-        "number": attempt.attempt,
-        "started": millis(attempt.started_at),
-        "ended": millis(attempt.ended_at),
-        "retry": millis(attempt.retry_at),
-        "worker": attempt.worker,
-        "reason": attempt.reason,
-        "cell": None if progress is None else [progress.cell, progress.cells],
-        "value": attempt.value_preview or "",
-        "error": "" if error is None else error.message,
-        "traceback": "" if error is None else error.traceback,
-        "notebook": str(attempt.files.notebook or ""),
-        "report": attempt.files.report is not None,
-        **_look(attempt.state),
+        "attempt": attempt.attempt,
+        "state": attempt.state.value,
+        "retry_at": millis(attempt.retry_at) if attempt.state is AttemptState.UP_FOR_RETRY else None,
+        "kind": attempt.error.kind,
+        "message": _cut(text_of(attempt.error.message)),
+        "traceback": text_of(attempt.error.traceback)[-LONGEST_TRACEBACK:],
     }
 
 
-def _look(state: State) -> Json:
-    return {"state": str(state), "word": look(state).word, "icon": look(state).path}
+def _cut(text: str) -> str:
+    left_out = len(text) - LONGEST_MESSAGE
+    return text if left_out <= 0 else f"{text[:LONGEST_MESSAGE]} … and {left_out:,} characters more"
+
+
+def _shown(path: Path, folder: Path) -> str:
+    return one_line(str(path.relative_to(folder) if path.is_relative_to(folder) else path))

@@ -1,78 +1,214 @@
-"""The dashboard as its reader meets it: JupyterLab in Chromium."""
+"""The dashboard in a real JupyterLab."""
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
-import nbformat
-import pytest
-from playwright.sync_api import Page, expect
-
-from tests.browser.conftest import Lab
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-SUCCESS = ".ppacer-runs .ppacer-badge.ppacer-state-success"
-
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
-STEERED = f"""
-%load_ext ppacer_nb
-from ppacer_nb import DAG, TaskContext, task
-
-@task(executor="thread")
-def greet(context: TaskContext):
-    context.logger.info({HOSTILE!r}, extra={{"city": {HOSTILE!r}}})
-    return {HOSTILE!r}
-
-@task(executor="thread")
-def fail(name):
-    raise ValueError(name)
-
-with DAG("steered", description={HOSTILE!r}, params={{"p": {HOSTILE!r}}}):
-    fail(greet())
-%ppacer start
-%ppacer dashboard
-"""
-BUSY = """
+import re
 import time
-time.sleep(20)
-print("the long cell has ended")
-"""
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from nbconvert import HTMLExporter
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.cells import STOP, setup
+from tests.browser.conftest import VIEWERS_ZONE
+from tests.browser.lab import JupyterLab, OpenNotebook
+from tests.widgets.records import HOSTILE
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+#: How long something may take that happens at once, on a machine with other work to do.
+SOON_MS = 15_000
 
 
-def notebook(lab: Lab, name: str, *cells: str) -> None:
-    """Write a notebook where JupyterLab finds it."""
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(made, lab.folder / name)
+@pytest.fixture
+def notebook(jupyterlab: JupyterLab, page: Page, tmp_path: Path) -> Iterator[OpenNotebook]:
+    """Cell 0 shows the dashboard, 1 keeps the kernel busy, 2 stops the scheduler, 3 shows it again."""
+    folder = jupyterlab.root / tmp_path.name
+    cells = [setup(str(folder)), "time.sleep(20)", STOP, "shown"]
+    opened = jupyterlab.open(page, jupyterlab.write(f"{tmp_path.name}.ipynb", cells))
+    opened.run_cell(0)
+    yield opened
+    opened.shut_down_kernel()
 
 
-def test_the_quickstart_shows_a_scheduled_run_turning_green(lab: Lab, page: Page) -> None:
-    for path in NOTEBOOKS.glob("*.ipynb"):
-        shutil.copy(path, lab.folder)
-    lab.open(page, "quickstart.ipynb")
-    lab.run_all(page)
-    row = page.locator(".ppacer-runs tr", has_text="scheduled").locator(".ppacer-badge.ppacer-state-success")
-    expect(row.first).to_be_visible(timeout=120_000)
-    expect(page.locator(".ppacer-detail svg.ppacer-graph")).to_be_visible()
-    expect(page.locator(".ppacer-pill", has_text="stopped")).to_be_visible(timeout=120_000)
-    expect(page.locator(".ppacer-header")).to_contain_text("The scheduler has stopped")
+@pytest.fixture
+def shown(notebook: OpenNotebook) -> Locator:
+    found = notebook.dashboard()
+    expect(found).to_be_visible(timeout=SOON_MS)
+    return found
 
 
-def test_buttons_answer_while_a_cell_runs_and_hostile_text_stays_text(lab: Lab, page: Page) -> None:
-    notebook(lab, "steered.ipynb", STEERED, BUSY)
-    lab.open(page, "steered.ipynb")
-    lab.run_all(page)
-    page.get_by_role("button", name="Trigger steered").click(timeout=60_000)
-    expect(page.locator(".ppacer-runs .ppacer-badge.ppacer-state-failed")).to_be_visible(timeout=15_000)
-    expect(page.locator(".ppacer-lines")).to_contain_text(HOSTILE)
-    expect(page.locator(".jp-OutputArea-output", has_text="the long cell has ended")).to_have_count(0)
-    expect(page.locator(".ppacer-dags")).to_contain_text(HOSTILE)
-    expect(page.locator(".ppacer-failure summary").first).to_contain_text("ValueError: <img")
-    expect(page.locator(".ppacer-param").first).to_contain_text("<script>")
-    assert page.evaluate("window.hacked") is None
-    page.get_by_role("button", name="Stop scheduler").click()
-    page.get_by_role("group", name="Confirm stopping").get_by_role("button", name="Stop").click()
-    expect(page.locator(".ppacer-pill", has_text="stopped")).to_be_visible(timeout=15_000)
+def trigger(shown: Locator, dag: str) -> None:
+    shown.get_by_role("button", name=f"Trigger {dag}").click()
+
+
+def run_head(shown: Locator) -> Locator:
+    return shown.locator(".pd-run > .pd-head")
+
+
+def newest_run(shown: Locator) -> Locator:
+    return shown.locator(".pd-runs tbody tr").first
+
+
+def test_a_run_triggered_by_a_click_turns_green(shown: Locator) -> None:
+    expect(shown).to_contain_text("Scheduling lasts as long as this kernel lives.")
+    trigger(shown, "daily_sales")
+    expect(newest_run(shown)).to_contain_text("success", timeout=SOON_MS)
+    expect(newest_run(shown)).to_contain_text("2/2")
+    expect(run_head(shown)).to_contain_text("success")
+    expect(shown.locator(".pd-node.ppacer-state-success")).to_have_count(2)
+    expect(shown.locator(".pd-attempts tbody tr")).to_have_count(2)
+    expect(shown.locator(".pd-line")).to_contain_text(["WARNING"])
+    expect(shown.locator(".pd-line")).to_contain_text(["reading rows=2"])
+    expect(shown.get_by_role("group", name="Counters")).to_contain_text("success1")
+
+
+def test_a_click_is_answered_while_the_kernel_runs_a_long_cell(
+    notebook: OpenNotebook, shown: Locator
+) -> None:
+    notebook.start_cell(1)
+    expect(notebook.page.get_by_text("[*]:", exact=True)).to_be_visible()
+    began = time.monotonic()
+    trigger(shown, "daily_sales")
+    expect(newest_run(shown)).to_contain_text("success", timeout=SOON_MS)
+    assert time.monotonic() - began < 5, "the click waited for the cell"
+    expect(notebook.page.get_by_text("[*]:", exact=True)).to_be_visible()
+
+
+def test_a_failed_run_shows_its_error_first_and_its_traceback_on_demand(shown: Locator) -> None:
+    trigger(shown, "broken")
+    error = shown.locator(".pd-error")
+    expect(error).to_contain_text("ValueError: no good", timeout=SOON_MS)
+    expect(error.locator("pre")).to_be_hidden()
+    error.get_by_text("Traceback", exact=True).click()
+    expect(error.locator("pre")).to_contain_text("explode")
+
+
+def test_a_run_is_cancelled_by_a_click_and_a_confirmation(shown: Locator) -> None:
+    trigger(shown, "slow")
+    expect(run_head(shown)).to_contain_text("running", timeout=SOON_MS)
+    shown.get_by_role("button", name="Cancel run").click()
+    shown.get_by_role("button", name="No").click()
+    shown.get_by_role("button", name="Cancel run").click()
+    shown.get_by_role("button", name="Cancel it").click()
+    expect(run_head(shown)).to_contain_text("cancelled", timeout=SOON_MS)
+
+
+def test_the_scheduler_is_stopped_by_a_click_and_a_confirmation(shown: Locator) -> None:
+    trigger(shown, "daily_sales")
+    expect(newest_run(shown)).to_contain_text("success", timeout=SOON_MS)
+    shown.get_by_role("button", name="Stop scheduler").click()
+    shown.get_by_role("button", name="Stop it").click()
+    expect(shown).to_contain_text("Scheduler stopped", timeout=SOON_MS)
+    expect(newest_run(shown)).to_contain_text("success")
+    expect(shown.get_by_role("button", name="Trigger daily_sales")).to_be_hidden()
+
+
+def test_a_scheduler_stopped_by_a_cell_is_shown_as_stopped(notebook: OpenNotebook, shown: Locator) -> None:
+    notebook.run_cell(2)
+    expect(shown).to_contain_text("Scheduler stopped", timeout=SOON_MS)
+
+
+def test_runs_and_tasks_are_chosen_by_keyboard(shown: Locator) -> None:
+    for dag in ("daily_sales", "broken"):
+        trigger(shown, dag)
+        expect(run_head(shown)).to_contain_text(dag, timeout=SOON_MS)
+    rows = shown.locator(".pd-runs tbody tr")
+    rows.first.focus()
+    shown.page.keyboard.press("ArrowDown")
+    shown.page.keyboard.press("Enter")
+    expect(rows.nth(1)).to_have_attribute("aria-selected", "true", timeout=SOON_MS)
+    expect(run_head(shown)).to_contain_text("daily_sales")
+    shown.get_by_role("button", name="extract, function").focus()
+    shown.page.keyboard.press("Enter")
+    expect(shown).to_contain_text("Log of extract", timeout=SOON_MS)
+    shown.get_by_role("button", name="Follow the latest").click()
+    expect(run_head(shown)).to_contain_text("broken", timeout=SOON_MS)
+
+
+def test_times_are_the_viewers_and_the_tooltip_says_the_dags(shown: Locator) -> None:
+    trigger(shown, "daily_sales")
+    expect(newest_run(shown)).to_contain_text("success", timeout=SOON_MS)
+    stamp = newest_run(shown).locator(".pd-mono").inner_text().removeprefix("manual-")
+    instant = datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    date = newest_run(shown).locator("td").nth(3)
+    expect(date).to_have_text(f"{instant.astimezone(ZoneInfo(VIEWERS_ZONE)):%H:%M} today")
+    expect(date).to_have_attribute("title", re.compile(r"\(America/New_York\)\n.*\(Europe/Warsaw\)$"))
+    expect(date).to_have_attribute(
+        "title", re.compile(f"{instant.astimezone(ZoneInfo('Europe/Warsaw')):%H:%M:%S}")
+    )
+
+
+def test_markup_from_a_task_is_shown_as_text(notebook: OpenNotebook, shown: Locator) -> None:
+    notebook.execute(f"scheduler.trigger('broken', params={{'text': {HOSTILE!r}}})")
+    expect(shown.locator(".pd-error")).to_contain_text(f"ValueError: {HOSTILE}", timeout=SOON_MS)
+    expect(shown.locator(".pd-log")).to_contain_text(HOSTILE)
+    expect(shown.locator(".pd-chip")).to_contain_text("onerror")
+    assert shown.locator("img, script").count() == 0
+    assert notebook.page.evaluate("() => window.pwned") is None
+
+
+def test_nothing_is_redrawn_that_did_not_change(notebook: OpenNotebook, shown: Locator) -> None:
+    for number in range(1, 3):
+        trigger(shown, "daily_sales")
+        expect(shown.locator(".pd-runs tbody tr")).to_have_count(number, timeout=SOON_MS)
+        expect(newest_run(shown)).to_contain_text("success", timeout=SOON_MS)
+    shown.evaluate(
+        "el => el.querySelectorAll('tr, .pd-node, .pd-item').forEach((one) => { one.kept = true })"
+    )
+    trigger(shown, "broken")
+    expect(newest_run(shown)).to_contain_text("failed", timeout=SOON_MS)
+    kept = "el => [...el.querySelectorAll('.pd-runs tbody tr')].map((row) => Boolean(row.kept))"
+    assert shown.evaluate(kept) == [False, True, True]
+    assert shown.evaluate("el => [...el.querySelectorAll('.pd-item')].every((item) => item.kept)")
+
+
+@pytest.mark.parametrize("width", [1200, 700])
+def test_it_fits_the_page(notebook: OpenNotebook, shown: Locator, width: int) -> None:
+    trigger(shown, "broken")
+    expect(newest_run(shown)).to_contain_text("failed", timeout=SOON_MS)
+    notebook.page.set_viewport_size({"width": width, "height": 1200})
+    assert shown.evaluate("el => el.scrollWidth <= el.clientWidth")
+    for part in shown.locator(".pd-panel, .pd-tiles").all():
+        assert part.evaluate("el => el.scrollWidth <= el.clientWidth"), part
+
+
+def test_a_saved_notebook_is_exported_with_the_state_it_was_displayed_in(
+    jupyterlab: JupyterLab, notebook: OpenNotebook, shown: Locator
+) -> None:
+    trigger(shown, "broken")
+    expect(newest_run(shown)).to_contain_text("failed", timeout=SOON_MS)
+    notebook.run_cell(3)
+    notebook.command("docmanager:save")
+    html, _ = HTMLExporter().from_filename(str(jupyterlab.root / notebook.name))
+    assert "As it was at" in html
+    assert "ValueError: no good" in html
+
+
+def test_an_executed_notebook_opens_in_a_tab_of_its_own(
+    jupyterlab: JupyterLab, notebook: OpenNotebook, shown: Locator
+) -> None:
+    trigger(shown, "kept")
+    shown.get_by_role("link", name="notebook").click(timeout=SOON_MS)
+    expect(
+        notebook.page.locator("#jp-main-dock-panel").get_by_role("tab", name="total.1.ipynb")
+    ).to_be_visible(timeout=SOON_MS)
+
+
+def test_the_path_of_a_file_out_of_the_servers_reach_can_be_copied(
+    jupyterlab: JupyterLab, page: Page, tmp_path: Path
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opened = jupyterlab.open(page, jupyterlab.write(f"{tmp_path.name}.ipynb", [setup(str(tmp_path))]))
+    opened.run_cell(0)
+    trigger(opened.dashboard(), "kept")
+    opened.dashboard().get_by_role("button", name="notebook").click(timeout=SOON_MS)
+    expect(opened.dashboard()).to_contain_text("path copied")
+    copied = Path(page.evaluate("() => navigator.clipboard.readText()"))
+    assert copied.is_file()
+    assert copied.name == "total.1.ipynb"
+    opened.shut_down_kernel()

@@ -1,0 +1,83 @@
+// The selected run: what it is, what went wrong, its graph, attempts and log.
+
+import { attemptsPanel, errorsPanel } from "./attempts.js";
+import { badge, button, confirmedButton } from "./controls.js";
+import { attribute, h, text, visible } from "./dom.js";
+import { graphPanel } from "./graph.js";
+import { logsPanel } from "./logs.js";
+import { durationText, zoneOf } from "./runs.js";
+import { age, fullIn, when } from "./time.js";
+
+/** The selected run with all its parts. */
+export function runPanels(context) {
+  const parts = [runHeader(context), ...[errorsPanel, graphPanel, attemptsPanel, logsPanel].map((p) => p(context))];
+  const empty = h("p", { class: "pd-empty" }, "A run's graph, attempts and log appear here.");
+  const element = h(
+    "section",
+    { class: "pd-panel pd-run", "aria-label": "Selected run" },
+    ...parts.map((part) => part.element),
+    empty,
+  );
+  const whole = {
+    element,
+    traits: ["run"],
+    update() {
+      const known = Boolean(context.model.get("run").id);
+      for (const part of parts) part.element.classList.toggle("pd-gone", !known);
+      visible(empty, !known);
+    },
+  };
+  return [whole, ...parts];
+}
+
+function runHeader({ model, send, ticker }) {
+  const state = badge();
+  const name = h("span", { class: "pd-title" });
+  const id = h("span", { class: "pd-mono pd-muted" });
+  const point = h("span");
+  const started = h("span");
+  const duration = h("span");
+  const version = h("span");
+  const params = h("div", { class: "pd-params" });
+  const reason = h("div", { class: "pd-muted" });
+  const follow = button("Follow the latest", () => {
+    send({ command: "select", dag_id: model.get("selection").dag });
+  }, { class: "pd-button pd-quiet" });
+  const follows = h("span", { class: "pd-muted pd-small-text" }, "following the latest run");
+  const cancel = confirmedButton(
+    "Cancel run",
+    "Its running tasks are stopped.",
+    "Cancel it",
+    () => send({ command: "cancel", run_id: model.get("run").id }),
+  );
+  const facts = h("div", { class: "pd-facts pd-muted" }, point, started, duration, version);
+  const element = h(
+    "div",
+    { class: "pd-head" },
+    h("div", { class: "pd-grow" }, h("div", { class: "pd-headline" }, state, name, id), facts, params, reason),
+    h("div", { class: "pd-actions" }, follows, follow, cancel),
+  );
+
+  function update() {
+    const run = model.get("run");
+    if (!run.id) return;
+    const selection = model.get("selection");
+    const { running } = model.get("scheduler");
+    state.update(run.state);
+    text(name, run.dag);
+    text(id, run.name);
+    ticker.show(point, (now) => `${run.type}, for ${when(run.point, now)}`);
+    attribute(point, "title", fullIn(run.point, zoneOf(model, run.dag)));
+    ticker.show(started, (now) => (run.started ? `started ${age(run.started, now)}` : "waits to start"));
+    attribute(started, "title", run.started ? fullIn(run.started, "") : null);
+    const long = durationText(run, running);
+    ticker.show(duration, (now) => (long(now) ? `${run.finished ? "took" : "running for"} ${long(now)}` : ""));
+    text(version, `version ${run.version}`);
+    params.replaceChildren(...run.params.map(([key, value]) => h("span", { class: "pd-chip pd-mono" }, `${key} = ${value}`)));
+    text(reason, run.reason);
+    visible(cancel, !run.finished && running);
+    visible(follow, !selection.follows);
+    visible(follows, selection.follows);
+  }
+  return { element, traits: ["run", "selection", "scheduler", "dags"], update };
+}
