@@ -346,9 +346,13 @@ class SchedulerLoop:
         if not self._changed:
             return
         changed, self._changed = frozenset(self._changed), set()
+        self.tell_listeners(changed)
+
+    def tell_listeners(self, ids: frozenset[str]) -> None:
+        """Call the listeners, in the loop's thread or when it has ended."""
         for listener in list(self._listeners):
             try:
-                listener(changed)
+                listener(ids)
             except Exception:  # one dashboard's defect is not the scheduler's
                 _log.exception("ppacer: a listener failed and is not called again")
                 self._listeners.remove(listener)

@@ -205,22 +205,11 @@ class Scheduler:
             self._store.close()
         for callback in callbacks:
             callback()
+        self._loop.tell_listeners(frozenset())
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener` with the ids of runs and DAGs that changed. See `SchedulerApi.subscribe`."""
-        unsubscribe = self._loop.subscribe(listener)
-
-        def stopped() -> None:
-            listener(frozenset())
-
-        self._at_stop.append(stopped)
-
-        def end() -> None:
-            unsubscribe()
-            if stopped in self._at_stop:
-                self._at_stop.remove(stopped)
-
-        return end
+        return self._loop.subscribe(listener)
 
     def flush(self) -> None:
         """Return when all that was logged so far can be read."""
