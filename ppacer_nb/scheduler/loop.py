@@ -86,6 +86,7 @@ class SchedulerLoop:
         self._executors: dict[str, Executor] = {}
         self._inbox: deque[Callable[[datetime], Sequence[Command]]] = deque()
         self._news = Signal()
+        self._woken = False  # whether a turn was asked for
         self._turned = Signal()
         self._changed: set[str] = set()
         self._listeners: list[Callable[[frozenset[str]], None]] = []
@@ -201,6 +202,9 @@ class SchedulerLoop:
 
     def _post(self, act: Callable[[datetime], Sequence[Command]]) -> None:
         self._inbox.append(act)
+        if self._woken and not self._loop.is_closed():
+            return  # the turn that was asked for takes this in too
+        self._woken = True
         try:
             self._loop.call_soon_threadsafe(self._news.set)
         except RuntimeError:
@@ -224,6 +228,7 @@ class SchedulerLoop:
 
     def _turn(self, now: datetime) -> None:
         commands: list[Command] = []
+        self._woken = False  # before the inbox is emptied: what is put there now asks for the next turn
         while self._inbox:
             commands += self._safely(self._inbox.popleft(), now)
         commands += self._safely(self._coordinator.advance, now)
