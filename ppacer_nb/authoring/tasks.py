@@ -217,12 +217,14 @@ def bash(
     dag = current_dag()
     if dag is None:
         raise InvalidPlaceholder("bash(...) adds a task: call it inside a 'with DAG(...)' block.")
+    if not isinstance(command, str) or not command.strip():
+        raise InvalidOption(f"bash({command!r}) has no command: give what 'bash -c' is to run.")
     task_id = dag.free_id(check_id(id if id is not None else "bash", what="task"))
     kwargs = to_references({"command": command, "env": dict(env or {})}, dag)
     work = FunctionWork(
         function=run_bash,
         payload=_pickled(run_bash, kwargs, task_id),
-        name=command.strip().splitlines()[0][:80] if command.strip() else "",
+        name=command.strip().splitlines()[0][:80],
         source=command,
         kwargs=kwargs,
         kind="bash",
@@ -237,6 +239,8 @@ def _pickled(function: Callable[..., Any] | None, arguments: Any, task_id: str) 
         return values.pickle_value(function)
     except ValueNotPicklable as error:
         cause = error.__cause__
+        if isinstance(cause, InvalidPlaceholder):
+            raise InvalidPlaceholder(f"task {task_id!r}: {cause}") from None
         raise CannotPickle(
             f"task {task_id!r} uses what cannot be sent to a kernel, such as a connection or a lock "
             f"({type(cause).__name__}: {cause}): make it inside the function."
