@@ -85,6 +85,7 @@ class SchedulerLoop:
         self._notify = notify
         self._executors: dict[str, Executor] = {}
         self._inbox: deque[Callable[[datetime], Sequence[Command]]] = deque()
+        self._decided: list[Command] = []  # and not carried out yet
         self._news = Signal()
         self._woken = False  # whether a turn was asked for
         self._turned = Signal()
@@ -134,7 +135,8 @@ class SchedulerLoop:
                 answer.set_exception(error)
                 return []
             self._unwritten.add(answer)
-            self._carry_out(commands, lambda: self._answer(answer, result))
+            self._decided += commands
+            self._carry_out_decided(lambda: self._answer(answer, result))
             if self._failure is not None:
                 _refuse([answer], self._failure)
             return []
@@ -227,25 +229,27 @@ class SchedulerLoop:
         self._turn(self._clock.now())  # what was said while the executors closed
 
     def _turn(self, now: datetime) -> None:
-        commands: list[Command] = []
         self._woken = False  # before the inbox is emptied: what is put there now asks for the next turn
         while self._inbox:
-            commands += self._safely(self._inbox.popleft(), now)
-        commands += self._safely(self._coordinator.advance, now)
-        self._carry_out(commands)
+            self._decide(self._inbox.popleft(), now)
+        self._decide(self._coordinator.advance, now)
+        self._carry_out_decided()
 
-    def _safely(self, act: Callable[[datetime], Sequence[Command]], now: datetime) -> Sequence[Command]:
+    def _decide(self, act: Callable[[datetime], Sequence[Command]], now: datetime) -> None:
         try:
-            return act(now)
+            commands = act(now)
         except Exception as error:  # a defect of ours: what it does not touch goes on
             self._note_defect(error)
-            return []
+        else:
+            self._decided += commands
 
     def _note_defect(self, error: Exception) -> None:
         self.problem = f"an internal error ({type(error).__name__}: {error})"
         _log.exception("ppacer: internal error in the scheduler")
 
-    def _carry_out(self, commands: Sequence[Command], then: Callable[[], None] | None = None) -> None:
+    def _carry_out_decided(self, then: Callable[[], None] | None = None) -> None:
+        """Carry out all that was decided, in that order, and call `then` when it is on disk."""
+        commands, self._decided = self._decided, []
         events: list[Event] = []
         starts: list[Start] = []
         for command in commands:
@@ -356,7 +360,8 @@ class SchedulerLoop:
         await self._until_idle(wait)
         finished = before - self._coordinator.queue.busy
         cancelled = list(self._coordinator.runs)
-        self._carry_out(self._cancel_all(self._clock.now()))
+        self._decided += self._cancel_all(self._clock.now())
+        self._carry_out_decided()
         await self._until_idle(LAST_WAIT)
         for name, executor in self._executors.items():
             try:
