@@ -7,8 +7,8 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, InvalidStateError
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.scheduler.api import StopReport
 from ppacer_nb.scheduler.clock import Clock, Signal
+from ppacer_nb.scheduler.futures import refuse, resolve
 from ppacer_nb.status import RunState
 from ppacer_nb.store.writer import LogWriter
 
@@ -138,7 +139,7 @@ class SchedulerLoop:
             self._decided += commands
             self._carry_out_decided(lambda: self._answer(answer, result))
             if self._failure is not None:
-                _refuse([answer], self._failure)
+                refuse([answer], self._failure)
             return []
 
         self._unheard.add(answer)
@@ -153,7 +154,7 @@ class SchedulerLoop:
         """Return a future of how an unfinished run ends. Call it within `ask`, before the run can end."""
         end = self._ends.setdefault(run_id, Future())
         if self._failure is not None:
-            _refuse([end], self._failure)
+            refuse([end], self._failure)
         return end
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
@@ -200,7 +201,7 @@ class SchedulerLoop:
         # A loop that has ended starts nothing anyway.
         with contextlib.suppress(NotRunning):
             self._post(act)
-        _refuse([*self._unwritten, *self._ends.values()], error)
+        refuse([*self._unwritten, *self._ends.values()], error)
 
     def _post(self, act: Callable[[datetime], Sequence[Command]]) -> None:
         self._inbox.append(act)
@@ -218,7 +219,7 @@ class SchedulerLoop:
             self._loop.run_until_complete(self._run())
         finally:
             self._loop.close()
-            _refuse(self._unheard, NotRunning(_ENDED))
+            refuse(self._unheard, NotRunning(_ENDED))
 
     async def _run(self) -> None:
         while not self._finished:
@@ -277,7 +278,7 @@ class SchedulerLoop:
             if isinstance(event, RunEvent) and event.state.is_terminal:
                 end = self._ends.pop(event.run_id, None)
                 if end is not None:
-                    _resolve(end, event.state)
+                    resolve(end, event.state)
         if then is not None:
             then()
         if starts:
@@ -287,7 +288,7 @@ class SchedulerLoop:
 
     def _answer(self, answer: Future[T], result: T) -> None:
         self._unwritten.discard(answer)
-        _resolve(answer, result)
+        resolve(answer, result)
 
     def _stop_attempt(self, stop: Stop) -> None:
         if self._starting.pop(stop.key, None) is not None:  # no executor knows it yet
@@ -382,18 +383,6 @@ class SchedulerLoop:
         end = self._loop.time() + wait.total_seconds()
         while self._coordinator.queue.busy and (left := end - self._loop.time()) > 0:
             await self._turned.wait(left)
-
-
-def _resolve(future: Future[T], result: T) -> None:
-    # It may have been refused by another thread at the same moment; then that counts.
-    with contextlib.suppress(InvalidStateError):
-        future.set_result(result)
-
-
-def _refuse(futures: Iterable[Future[Any]], error: Exception) -> None:
-    for future in list(futures):
-        with contextlib.suppress(InvalidStateError):
-            future.set_exception(error)
 
 
 def _not_started(job: Job, error: Exception, now: datetime) -> Ended:
