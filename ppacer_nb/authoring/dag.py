@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 from ppacer_nb.authoring import registry
+from ppacer_nb.authoring.head import (
+    at_least_one,
+    boolean_of,
+    check_order,
+    description_of,
+    instant_of,
+    params_of,
+    schedule_of,
+    tags_of,
+    zone_of,
+)
 from ppacer_nb.authoring.nodes import TaskNode
-from ppacer_nb.errors import DefinitionError, DuplicateId, InvalidOption, InvalidSchedule
-from ppacer_nb.model.dag import DagSpec, check_references, did_you_mean, in_order
+from ppacer_nb.errors import DefinitionError, DuplicateId
+from ppacer_nb.model.dag import DagSpec, check_references, in_order
 from ppacer_nb.model.ids import check_id
 from ppacer_nb.model.task import TaskSpec
-from ppacer_nb.schedules import parse_schedule
 from ppacer_nb.schedules.protocol import Schedule
 from ppacer_nb.views.dags import dag_graph
 from ppacer_nb.views.graph import to_mermaid, to_text
@@ -85,21 +95,22 @@ class DAG:
     ) -> None:
         self.id = check_id(id, what="DAG")
         self.cwd = Path.cwd()
-        self._zone = _zone(timezone, self.id)
+        self._zone = zone_of(timezone, self.id)
         self._head = DagSpec(
             id=self.id,
             tasks={},
-            schedule=_schedule(schedule, self._zone, self.id),
+            schedule=schedule_of(schedule, self._zone, self.id),
             timezone=self._zone,
-            start=_instant(start, self._zone, f"start of DAG {self.id!r}"),
-            end=_instant(end, self._zone, f"end of DAG {self.id!r}"),
-            catchup=_boolean(catchup, self.id),
-            max_active_runs=_at_least_one(max_active_runs, self.id),
-            params=dict(params or {}),
-            tags=(tags,) if isinstance(tags, str) else tuple(tags),
-            description=description,
+            start=instant_of(start, self._zone, f"start of DAG {self.id!r}"),
+            end=instant_of(end, self._zone, f"end of DAG {self.id!r}"),
+            catchup=boolean_of(catchup, self.id),
+            max_active_runs=at_least_one(max_active_runs, self.id),
+            params=params_of(params, self.id),
+            tags=tags_of(tags, self.id),
+            description=description_of(description, self.id),
             cwd=self.cwd,
         )
+        check_order(self._head.start, self._head.end, self.id)
         self._nodes: dict[str, TaskNode] = {}
         self._spec: DagSpec | None = None
         self._token: Token[DAG | None] | None = None
@@ -138,6 +149,11 @@ class DAG:
     def task_ids(self) -> tuple[str, ...]:
         """The ids of its tasks; in a finished DAG, upstream before downstream."""
         return tuple(self._spec.tasks if self._spec is not None else self._nodes)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the ``with`` block has ended well: nothing changes any more."""
+        return self._spec is not None
 
     def add(self, task: TaskSpec) -> TaskNode:
         """Add a task whose id is free; its data edges follow from its arguments."""
@@ -194,7 +210,7 @@ class DAG:
 
         spec = self.spec
         spec.with_params(params or {})
-        point = _instant(logical_date, self._zone, "logical_date")
+        point = instant_of(logical_date, self._zone, "logical_date")
         return run_once(
             spec,
             logical_date=point,
@@ -250,52 +266,3 @@ class DAG:
 def current_dag() -> DAG | None:
     """Return the DAG whose ``with`` block is being run, if one is."""
     return _current.get()
-
-
-def _zone(timezone: str | ZoneInfo | None, dag_id: str) -> ZoneInfo:
-    if isinstance(timezone, ZoneInfo):
-        return timezone
-    try:
-        return ZoneInfo("UTC" if timezone is None else timezone)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        hint = did_you_mean(str(timezone), available_timezones())
-        raise InvalidSchedule(
-            f"timezone of DAG {dag_id!r} is {timezone!r}{hint}: give an IANA name such as 'Europe/Warsaw'."
-        ) from None
-
-
-def _schedule(schedule: object, zone: ZoneInfo, dag_id: str) -> Schedule | None:
-    try:
-        return parse_schedule(schedule, timezone=zone)
-    except InvalidSchedule as error:
-        raise InvalidSchedule(f"schedule of DAG {dag_id!r}: {error}") from None
-
-
-def _instant(value: datetime | date | str | None, zone: ZoneInfo, what: str) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        moment: object = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        moment = None
-    if isinstance(moment, date) and not isinstance(moment, datetime):
-        moment = datetime.combine(moment, time(), zone)
-    if not isinstance(moment, datetime):
-        raise InvalidOption(
-            f"{what} is {value!r}: give a datetime, a date, or ISO text such as '2026-11-23'."
-        )
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
-
-
-def _boolean(catchup: object, dag_id: str) -> bool:
-    if not isinstance(catchup, bool):
-        raise InvalidOption(f"catchup of DAG {dag_id!r} is {catchup!r}: give True or False.")
-    return catchup
-
-
-def _at_least_one(max_active_runs: object, dag_id: str) -> int:
-    if not isinstance(max_active_runs, int) or isinstance(max_active_runs, bool) or max_active_runs < 1:
-        raise InvalidOption(
-            f"max_active_runs of DAG {dag_id!r} is {max_active_runs!r}: give a whole number from 1."
-        )
-    return max_active_runs

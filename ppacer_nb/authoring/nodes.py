@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Union
 
-from ppacer_nb.errors import InvalidPlaceholder
+from ppacer_nb.errors import DefinitionError, InvalidPlaceholder
 from ppacer_nb.model.placeholders import UpstreamResult
 from ppacer_nb.model.task import TaskSpec
 
@@ -34,11 +34,11 @@ class TaskNode:
 
     def __rshift__(self, other: Nodes) -> Nodes:
         _order([self], other)
-        return other
+        return _chained(other)
 
     def __lshift__(self, other: Nodes) -> Nodes:
         _order(_listed(other), [self])
-        return other
+        return _chained(other)
 
     def __rrshift__(self, other: Sequence[TaskNode]) -> TaskNode:
         _order(other, [self])
@@ -69,6 +69,24 @@ class TaskNode:
     def __format__(self, spec: str) -> NoReturn:
         self._not_known_yet("format it as text")
 
+    def __reduce__(self) -> NoReturn:
+        raise InvalidPlaceholder(
+            f"the result of task {self.id!r} is hidden in an object or a function: pass it as an argument, "
+            "by itself or within lists, tuples, sets and dicts."
+        )
+
+
+class _NodeList(list[TaskNode]):
+    """Tasks on one side of an arrow that can take the next one: ``a >> [b, c] >> [d, e]``."""
+
+    def __rshift__(self, other: Nodes) -> Nodes:
+        _order(self, other)
+        return _chained(other)
+
+    def __lshift__(self, other: Nodes) -> Nodes:
+        _order(_listed(other), self)
+        return _chained(other)
+
 
 def to_references(value: Any, dag: DAG) -> Any:
     """Return an argument with the tasks within it replaced by references to their results.
@@ -86,7 +104,9 @@ def to_references(value: Any, dag: DAG) -> Any:
             )
         return UpstreamResult(value.id)
     if isinstance(value, dict):
-        return {key: to_references(item, dag) for key, item in value.items()}
+        return {to_references(key, dag): to_references(item, dag) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(to_references(item, dag) for item in value))
     if isinstance(value, list | set | frozenset) or type(value) is tuple:
         return type(value)(to_references(item, dag) for item in value)
     return value
@@ -101,9 +121,18 @@ def _order(upstreams: Iterable[TaskNode], downstreams: Nodes) -> None:
                     f"{upstream.id!r} >> {downstream.id!r}: the tasks belong to different DAGs, "
                     f"{upstream.dag.id!r} and {downstream.dag.id!r}."
                 )
+            if downstream.dag.is_finished:
+                raise DefinitionError(
+                    f"{upstream.id!r} >> {downstream.id!r} comes too late: the 'with' block of DAG "
+                    f"{downstream.dag.id!r} has ended. Move it inside, and run the cell again."
+                )
             if upstream.id not in downstream.spec.upstreams:
                 waits_for = (*downstream.spec.upstreams, upstream.id)
                 downstream.spec = replace(downstream.spec, upstreams=waits_for)
+
+
+def _chained(nodes: Nodes) -> Nodes:
+    return nodes if isinstance(nodes, TaskNode) else _NodeList(nodes)
 
 
 def _listed(nodes: object) -> list[TaskNode]:

@@ -89,7 +89,7 @@ def _notify(value: object, what: str) -> frozenset[NotifyOn]:
     if isinstance(value, bool):
         return TaskOptions().notify if value else frozenset()
     chosen = [value] if isinstance(value, str) else value
-    if isinstance(chosen, Collection):
+    if isinstance(chosen, Collection) and all(isinstance(ending, str) for ending in chosen):
         known = frozenset(ending for ending in _NOTIFY_ON if ending in chosen)
         if len(known) == len(set(chosen)):
             return known

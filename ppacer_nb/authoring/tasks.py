@@ -121,7 +121,6 @@ def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None
     InvalidOption, InvalidDuration, InvalidId
         If an option is unknown or has a value that it does not take.
     """
-    parse_options(options, TaskOptions(), what="@task")  # refused here, not where it meets a function
 
     def decorate(function: Callable[..., Any]) -> TaskFunction:
         if not callable(function) or isinstance(function, TaskFunction):
@@ -220,12 +219,14 @@ def bash(
     dag = current_dag()
     if dag is None:
         raise InvalidPlaceholder("bash(...) adds a task: call it inside a 'with DAG(...)' block.")
+    if not isinstance(command, str) or not command.strip():
+        raise InvalidOption(f"bash({command!r}) has no command: give what 'bash -c' is to run.")
     task_id = dag.free_id(check_id(id if id is not None else "bash", what="task"))
     kwargs = to_references({"command": command, "env": dict(env or {})}, dag)
     work = FunctionWork(
         function=run_bash,
         payload=_pickled(run_bash, kwargs, task_id),
-        name=command.strip().splitlines()[0][:80] if command.strip() else "",
+        name=command.strip().splitlines()[0][:80],
         source=command,
         kwargs=kwargs,
         kind="bash",
@@ -249,6 +250,8 @@ def _pickled(function: Callable[..., Any] | None, arguments: Any, task_id: str) 
         return values.pickle_value(function)
     except ValueNotPicklable as error:
         cause = error.__cause__
+        if isinstance(cause, InvalidPlaceholder):
+            raise InvalidPlaceholder(f"task {task_id!r}: {cause}") from None
         raise CannotPickle(
             f"task {task_id!r} uses what cannot be sent to a kernel, such as a connection or a lock "
             f"({type(cause).__name__}: {cause}): make it inside the function."

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ppacer_nb.engine.trigger_rules import Upstreams, Verdict, judge
 from ppacer_nb.model.attempt import Cancelled, Job, Outcome, Succeeded
@@ -125,11 +126,10 @@ class RunMachine:
 
     def job(self, task_id: str, runs_folder: Path, attempt: int) -> Job:
         """Return what an executor needs to run this attempt."""
-        spec = self.tasks[task_id].spec
-        inputs = {id: self.tasks[id].value for id in spec.data_upstreams}
+        inputs = {id: self.tasks[id].value for id in self.dag.data_upstreams[task_id]}
         return Job(
             self.info(task_id, attempt),
-            spec,
+            self.tasks[task_id].spec,
             {id: value for id, value in inputs.items() if value is not None},
             runs_folder / self.run_id,
             self.dag.cwd,
@@ -211,20 +211,21 @@ class RunMachine:
         return TaskEvent(self.run_id, task.spec.id, 0, state, now, reason=reason)
 
     def _ending(self, task: TaskProgress, outcome: Outcome, now: datetime) -> TaskEvent:
-        base = TaskEvent(
-            *(self.run_id, task.spec.id, task.attempt, AttemptState.RUNNING, now),
-            worker=task.worker,
-            files=outcome.files,
-        )
+        def ended(state: AttemptState, **details: Any) -> TaskEvent:
+            attempt, worker, files = task.attempt, task.worker, outcome.files
+            return TaskEvent(
+                self.run_id, task.spec.id, attempt, state, now, worker=worker, files=files, **details
+            )
+
         if isinstance(outcome, Succeeded):
-            return replace(base, state=AttemptState.SUCCESS, value=outcome.value)
+            return ended(AttemptState.SUCCESS, value=outcome.value)
         if isinstance(outcome, Cancelled):
-            return replace(base, state=AttemptState.CANCELLED, reason=outcome.reason)
+            return ended(AttemptState.CANCELLED, reason=outcome.reason)
         options, error = task.spec.options, outcome.error
         if self._cancel_reason is not None or task.failures >= options.retries:
-            return replace(base, state=AttemptState.FAILED, error=error)
+            return ended(AttemptState.FAILED, error=error)
         retry_at = now + options.retry_wait(task.failures + 1)
-        return replace(base, state=AttemptState.UP_FOR_RETRY, error=error, retry_at=retry_at)
+        return ended(AttemptState.UP_FOR_RETRY, error=error, retry_at=retry_at)
 
 
 def replay(dag: DagSpec, events: Iterable[EventOfRun]) -> RunMachine:

@@ -53,8 +53,8 @@ class Capture:
 
 def task_logger(name: str) -> logging.Logger:
     """Return a logger whose records, from INFO on, go to the log of the attempt that this thread runs."""
-    # Not by getLogger: loggers got that way are kept for ever, and setting a level on one clears the caches
-    # of all, a millisecond where there are thousands of tasks. Nor are other handlers the task's.
+    # Not by getLogger: loggers got that way are kept for ever, and setting the level of one clears the caches
+    # of all, a millisecond where there are thousands of tasks. Nor are the handlers of others the task's.
     logger = logging.Logger(name, logging.INFO)
     logger.addHandler(_task_handler)
     return logger

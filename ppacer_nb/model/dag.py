@@ -66,6 +66,11 @@ class DagSpec:
                 waiting[upstream].append(task.id)
         return {id: tuple(ids) for id, ids in waiting.items()}
 
+    @cached_property
+    def data_upstreams(self) -> Mapping[str, frozenset[str]]:
+        """The ids of the tasks whose results each task receives."""
+        return {id: task.data_upstreams for id, task in self.tasks.items()}
+
     def with_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the DAG's params with `given` in place of their defaults.
 

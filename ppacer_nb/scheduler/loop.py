@@ -7,8 +7,8 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, InvalidStateError
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import StopReport
 from ppacer_nb.scheduler.clock import Clock, Signal
+from ppacer_nb.scheduler.futures import refuse, resolve
 from ppacer_nb.status import RunState
 from ppacer_nb.store.writer import LogWriter
 
@@ -85,7 +86,9 @@ class SchedulerLoop:
         self._notify = notify
         self._executors: dict[str, Executor] = {}
         self._inbox: deque[Callable[[datetime], Sequence[Command]]] = deque()
+        self._decided: list[Command] = []  # and not carried out yet
         self._news = Signal()
+        self._woken = False  # whether a turn was asked for
         self._turned = Signal()
         self._changed: set[str] = set()
         self._listeners: list[Callable[[frozenset[str]], None]] = []
@@ -133,9 +136,10 @@ class SchedulerLoop:
                 answer.set_exception(error)
                 return []
             self._unwritten.add(answer)
-            self._carry_out(commands, lambda: self._answer(answer, result))
+            self._decided += commands
+            self._carry_out_decided(lambda: self._answer(answer, result))
             if self._failure is not None:
-                _refuse([answer], self._failure)
+                refuse([answer], self._failure)
             return []
 
         self._unheard.add(answer)
@@ -150,7 +154,7 @@ class SchedulerLoop:
         """Return a future of how an unfinished run ends. Call it within `ask`, before the run can end."""
         end = self._ends.setdefault(run_id, Future())
         if self._failure is not None:
-            _refuse([end], self._failure)
+            refuse([end], self._failure)
         return end
 
     def changed(self, ids: frozenset[str]) -> None:
@@ -207,10 +211,13 @@ class SchedulerLoop:
         # A loop that has ended starts nothing anyway.
         with contextlib.suppress(NotRunning):
             self._post(act)
-        _refuse([*self._unwritten, *self._ends.values()], error)
+        refuse([*self._unwritten, *self._ends.values()], error)
 
     def _post(self, act: Callable[[datetime], Sequence[Command]]) -> None:
         self._inbox.append(act)
+        if self._woken and not self._loop.is_closed():
+            return  # the turn that was asked for takes this in too
+        self._woken = True
         try:
             self._loop.call_soon_threadsafe(self._news.set)
         except RuntimeError:
@@ -222,7 +229,7 @@ class SchedulerLoop:
             self._loop.run_until_complete(self._run())
         finally:
             self._loop.close()
-            _refuse(self._unheard, NotRunning(_ENDED))
+            refuse(self._unheard, NotRunning(_ENDED))
 
     async def _run(self) -> None:
         while not self._finished:
@@ -233,24 +240,27 @@ class SchedulerLoop:
         self._turn(self._clock.now())  # what was said while the executors closed
 
     def _turn(self, now: datetime) -> None:
-        commands: list[Command] = []
+        self._woken = False  # before the inbox is emptied: what is put there now asks for the next turn
         while self._inbox:
-            commands += self._safely(self._inbox.popleft(), now)
-        commands += self._safely(self._coordinator.advance, now)
-        self._carry_out(commands)
+            self._decide(self._inbox.popleft(), now)
+        self._decide(self._coordinator.advance, now)
+        self._carry_out_decided()
 
-    def _safely(self, act: Callable[[datetime], Sequence[Command]], now: datetime) -> Sequence[Command]:
+    def _decide(self, act: Callable[[datetime], Sequence[Command]], now: datetime) -> None:
         try:
-            return act(now)
+            commands = act(now)
         except Exception as error:  # a defect of ours: what it does not touch goes on
             self._note_defect(error)
-            return []
+        else:
+            self._decided += commands
 
     def _note_defect(self, error: Exception) -> None:
         self.problem = f"an internal error ({type(error).__name__}: {error})"
         _log.exception("ppacer: internal error in the scheduler")
 
-    def _carry_out(self, commands: Sequence[Command], then: Callable[[], None] | None = None) -> None:
+    def _carry_out_decided(self, then: Callable[[], None] | None = None) -> None:
+        """Carry out all that was decided, in that order, and call `then` when it is on disk."""
+        commands, self._decided = self._decided, []
         events: list[Event] = []
         starts: list[Start] = []
         for command in commands:
@@ -277,7 +287,7 @@ class SchedulerLoop:
             if isinstance(event, RunEvent) and event.state.is_terminal:
                 end = self._ends.pop(event.run_id, None)
                 if end is not None:
-                    _resolve(end, event.state)
+                    resolve(end, event.state)
         if then is not None:
             then()
         # A loop that has ended has cancelled them, and has nobody to tell.
@@ -286,7 +296,7 @@ class SchedulerLoop:
 
     def _answer(self, answer: Future[T], result: T) -> None:
         self._unwritten.discard(answer)
-        _resolve(answer, result)
+        resolve(answer, result)
 
     def _stop_attempt(self, stop: Stop) -> None:
         if self._starting.pop(stop.key, None) is not None:  # no executor knows it yet
@@ -363,7 +373,8 @@ class SchedulerLoop:
         await self._until_idle(wait)
         finished = before - self._coordinator.queue.busy
         cancelled = list(self._coordinator.runs)
-        self._carry_out(self._cancel_all(self._clock.now()))
+        self._decided += self._cancel_all(self._clock.now())
+        self._carry_out_decided()
         await self._until_idle(LAST_WAIT)
         for name, executor in self._executors.items():
             try:
@@ -384,18 +395,6 @@ class SchedulerLoop:
         end = self._loop.time() + wait.total_seconds()
         while self._coordinator.queue.busy and (left := end - self._loop.time()) > 0:
             await self._turned.wait(left)
-
-
-def _resolve(future: Future[T], result: T) -> None:
-    # It may have been refused by another thread at the same moment; then that counts.
-    with contextlib.suppress(InvalidStateError):
-        future.set_result(result)
-
-
-def _refuse(futures: Iterable[Future[Any]], error: Exception) -> None:
-    for future in list(futures):
-        with contextlib.suppress(InvalidStateError):
-            future.set_exception(error)
 
 
 def _not_started(job: Job, error: Exception, now: datetime) -> Ended:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from ppacer_nb.errors import InvalidSchedule
+from ppacer_nb.errors import InvalidDuration, InvalidSchedule
 from ppacer_nb.schedules.cron import Cron, cron
-from ppacer_nb.schedules.interval import every
+from ppacer_nb.schedules.interval import Every, every
 from ppacer_nb.schedules.protocol import Schedule
 from ppacer_nb.schedules.zones import aware
 
@@ -33,7 +33,7 @@ def parse_schedule(value: object, *, timezone: ZoneInfo) -> Schedule | None:
         return every(value)
     if isinstance(value, str):
         if value.lower().startswith("every "):
-            return every(value[len("every ") :])
+            return _interval(value)
         return cron(value).in_timezone(timezone)
     if isinstance(value, Cron):
         return value.in_timezone(timezone)
@@ -44,3 +44,10 @@ def parse_schedule(value: object, *, timezone: ZoneInfo) -> Schedule | None:
         )
     aware(value.start, what=f"start of schedule {value}")
     return value
+
+
+def _interval(text: str) -> Every:
+    try:
+        return every(text[len("every ") :])
+    except InvalidDuration:
+        raise InvalidSchedule(f"{text!r} is no schedule: write it as 'every 10m' or 'every 1h30m'.") from None

@@ -432,12 +432,12 @@ def test_runs_of_a_scheduler_that_was_killed_are_ended_and_say_so(tmp_path: Path
 
 def test_it_serves_a_point_when_it_comes(tmp_path: Path) -> None:
     class Soon:
-        start = None
-
-        def __init__(self) -> None:
-            self.point = datetime.now(UTC) + timedelta(milliseconds=150)
+        start: datetime | None = None
+        point: datetime | None = None
 
         def next(self, current: datetime, previous: datetime | None = None) -> datetime | None:
+            if self.point is None:
+                self.point = current + timedelta(milliseconds=100)
             return self.point if current < self.point else None
 
     ran = threading.Event()
@@ -452,6 +452,7 @@ def test_it_serves_a_point_when_it_comes(tmp_path: Path) -> None:
         made.register(dag(task(body), schedule=schedule))
         assert ran.wait(20)
         made.flush()
+        assert schedule.point is not None
         assert timedelta(0) <= started[0] - schedule.point < timedelta(seconds=5)
         assert made.history.runs()[0].logical_date == schedule.point
 

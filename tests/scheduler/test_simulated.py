@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 
 from ppacer_nb.errors import InvalidOption, NotFound, NotRunning, SchedulerError
+from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.scheduler.clock import Signal
 from ppacer_nb.status import RunState, ScheduleEventKind
 from ppacer_nb.testing import Does, SimulatedClock, World, dag_spec, simulated
-from tests.engine.bench import T0, Every
+from tests.engine.bench import GOOD, T0, Every
 
 SECOND = timedelta(seconds=1)
 
@@ -411,3 +413,46 @@ def test_the_kinds_of_schedule_events_are_told_apart() -> None:
             ScheduleEventKind.MANUALLY_TRIGGERED.value,
         ]
         assert [run_id for _, run_id in rows] == list(reversed(world.scheduler.history.run_ids()))
+
+
+def test_what_is_asked_in_the_turn_in_which_a_task_ends_comes_after_what_follows_from_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with simulated(T0) as world:
+        world.script["a"] = Does(after="1h")
+        world.scheduler.register(dag_spec("d", "a >> b"), scheduled=False)
+        run_id = world.scheduler.trigger("d")
+        world.advance("1m")
+        loop = world.scheduler._loop
+        posted, post = threading.Event(), loop._post
+
+        def noted(act: Any) -> None:
+            post(act)
+            posted.set()
+
+        monkeypatch.setattr(loop, "_post", noted)
+        cancelling = threading.Thread(target=world.scheduler.cancel, args=(run_id,))
+
+        def both(_: object) -> None:
+            """Runs in the loop's thread: what is posted meanwhile is taken in by one turn."""
+            world.executor._end(AttemptKey(run_id, "a", 1), GOOD)
+            posted.clear()
+            cancelling.start()
+            assert posted.wait(20)
+
+        loop.look(both)
+        cancelling.join(20)
+        world.advance(0)
+        assert world.started == [("a", 1)]
+        world.scheduler.flush()
+        events = world.scheduler.history.events(run_id)
+        assert [(getattr(e, "task_id", "run"), e.state.value) for e in events] == [  # type: ignore[union-attr]
+            ("run", "queued"),
+            ("run", "running"),
+            ("a", "running"),
+            ("a", "success"),
+            ("b", "running"),
+            ("run", "running"),
+            ("b", "cancelled"),
+            ("run", "cancelled"),
+        ]
