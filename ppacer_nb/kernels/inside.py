@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import pickle
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from IPython.core.getipython import get_ipython
 
 from ppacer_nb import values
 from ppacer_nb.calling import bind, resolver
+from ppacer_nb.calling import read_secret as read_secret  # for the cells of parameters
+from ppacer_nb.kernels.descendants import die_with_parent
 from ppacer_nb.model.attempt import Message
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.model.log_records import log_line_of
@@ -43,7 +46,8 @@ class Inputs:
 
 
 def set_up() -> None:
-    """Let what is logged in this kernel, from INFO on, reach the attempt's log."""
+    """Let what this kernel logs, from INFO on, reach the attempt's log; let it die with its runner."""
+    die_with_parent()
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     if not any(isinstance(handler, _ReportHandler) for handler in root.handlers):
@@ -125,7 +129,7 @@ class _ReportHandler(logging.Handler):
 
 def _report(report: Any) -> None:
     kernel = getattr(get_ipython(), "kernel", None)
-    if kernel is None:
+    if kernel is None or os.getpid() != kernel.session.pid:  # a fork has none of the kernel's threads
         return
     content = {"report": base64.b64encode(pickle.dumps(report)).decode()}
     sys.stdout.flush()  # what was printed before comes before

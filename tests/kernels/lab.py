@@ -36,8 +36,8 @@ class Trial:
     """One attempt: what was heard of it so far."""
 
     job: Job
+    ended: asyncio.Future[Ended]
     reports: list[AttemptReport] = field(default_factory=list)
-    ended: asyncio.Future[Ended] = field(default_factory=lambda: asyncio.get_event_loop().create_future())
     heard: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
@@ -94,15 +94,14 @@ class Lab:
     def __init__(self, folder: Path, slots: int = 2) -> None:
         self.folder = folder
         self.loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self.loop)
         self.executor = KernelExecutor(self.loop, slots=slots)
+        self.unfinished: list[Trial] = []
         self._numbers = itertools.count(1)
 
     def close(self) -> None:
         self.wait(self.executor.close())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
-        asyncio.set_event_loop(None)
 
     def wait(self, awaitable: Any) -> Any:
         """Run the loop until that is done; fail if it takes too long."""
@@ -111,6 +110,14 @@ class Lab:
             return await asyncio.wait_for(awaitable, LIMIT)
 
         return self.loop.run_until_complete(limited())
+
+    def clear(self) -> None:
+        """Stop what a failed test has left, so that the next one has all slots."""
+        for trial in self.unfinished:
+            if not trial.ended.done():
+                self.stop(trial)
+                self.finish(trial)
+        self.unfinished.clear()
 
     def start(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Trial:
         """Submit a call of `function`."""
@@ -139,7 +146,9 @@ class Lab:
     def submit(self, work: FunctionWork | NotebookWork, inputs: Mapping[str, Value] | None = None) -> Trial:
         task_id = f"task_{next(self._numbers)}"
         info = RunInfo("lab", "lab/manual-1", RunType.MANUAL, DAY, task_id, 1, {"city": "Łódź"})
-        trial = Trial(Job(info, TaskSpec(task_id, work), inputs or {}, self.folder / "run", self.folder))
+        job = Job(info, TaskSpec(task_id, work), inputs or {}, self.folder / "run", self.folder)
+        trial = Trial(job, self.loop.create_future())
+        self.unfinished.append(trial)
 
         def listen(key: AttemptKey, report: AttemptReport) -> None:
             assert key == trial.job.key
