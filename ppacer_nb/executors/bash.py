@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import IO, TextIO
 
 from ppacer_nb.errors import TaskFailed
+from ppacer_nb.kernels.descendants import kill_descendants
 
 
 def run_bash(command: str, env: Mapping[str, str] | None = None) -> str:
@@ -43,7 +44,9 @@ def run_bash(command: str, env: Mapping[str, str] | None = None) -> str:
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        start_new_session=True,
+        # In a thread no Ctrl-C is meant for it. In a task's kernel it stays in the kernel's process group,
+        # so that whatever ends that ends it too.
+        start_new_session=threading.current_thread() is not threading.main_thread(),
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -60,7 +63,8 @@ def run_bash(command: str, env: Mapping[str, str] | None = None) -> str:
         _pass_on(process.stdout, sys.stdout, lines)
         code = process.wait()
     except BaseException:  # interrupted: the command must not outlive its task
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_descendants(process.pid)
+        process.kill()
         process.wait()
         raise
     finally:

@@ -150,9 +150,9 @@ class Attempt:
             return ErrorInfo("KernelDied", f"the kernel died{self._where(client)}: {how}")
         if self._stopped is not None:
             return None
-        self._value = client.value
-        if isinstance(self.order.what, NotebookOrder):
-            self._value = values.dump(str(self.order.file(".ipynb")), self.order.file(".value.pkl"))
+        if client.asked_to_exit:
+            self._say_early_exit(client)
+        self._value = client.value if isinstance(self.order.what, FunctionOrder) else self._path_as_value()
         return None
 
     def _cell_error(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
@@ -174,10 +174,16 @@ class Attempt:
             return ErrorInfo("TaskFailed", f"called sys.exit({code}): return instead")
         if code not in ("0", "None", ""):
             return ErrorInfo("TaskFailed", f"called sys.exit({code}){self._where(client)}")
-        self._value = values.dump(str(self.order.file(".ipynb")), self.order.file(".value.pkl"))
-        text = f"the notebook ended early and well: sys.exit(0){self._where(client)}"
-        self._tell(LogLine(datetime.now(UTC), "INFO", text))
+        self._value = self._path_as_value()
+        self._say_early_exit(client)
         return None
+
+    def _say_early_exit(self, client: Client) -> None:
+        text = f"the notebook ended early and well: it asked to exit{self._where(client)}"
+        self._tell(LogLine(datetime.now(UTC), "INFO", text))
+
+    def _path_as_value(self) -> Value:
+        return values.dump(str(self.order.file(".ipynb")), self.order.file(".value.pkl"))
 
     def _where(self, client: Client) -> str:
         if isinstance(self.order.what, FunctionOrder) or not client.cell_number:

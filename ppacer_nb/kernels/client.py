@@ -44,8 +44,15 @@ class Client(NotebookClient):
     """
 
     def __init__(self, notebook: NotebookNode, kernel: Kernel, report: Callable[[Report], None]) -> None:
-        super().__init__(notebook, km=kernel.manager, timeout=None, allow_stdin=False, record_timing=True)
+        super().__init__(
+            notebook,
+            km=kernel.manager,
+            timeout=None,
+            record_timing=True,
+            on_cell_executed=self._look_for_exit,
+        )
         self.kc = kernel.client
+        self.kc.allow_stdin = False  # so that input() is refused, where nobody could answer
         self.value: Value | None = None
         self._kernel = kernel
         self._report = report
@@ -59,6 +66,7 @@ class Client(NotebookClient):
             )
         }
         self.go_on = True  #: set it to False to leave out the cells that have not begun
+        self.asked_to_exit = False  #: by IPython's ``exit``, in the cell that was begun last
         self.traceback = ""  #: of the last error
         self.cell_number = 0  #: of the code cell that was begun last, from 1
 
@@ -74,6 +82,8 @@ class Client(NotebookClient):
             code = _SET_UP.format(paths=list(sys_path))
             message_id = self._kernel.client.execute(code, silent=True, store_history=False)
             await self._unless_dead(self.async_wait_for_reply(message_id))
+        about = await self._unless_dead(self.async_wait_for_reply(self._kernel.client.kernel_info()))
+        self.nb.metadata["language_info"] = about["content"]["language_info"]
 
     async def run(self) -> None:
         """Execute all cells, the kernel being ready.
@@ -86,8 +96,8 @@ class Client(NotebookClient):
             The moment the kernel's process ends; the message says how.
         """
         for index, cell in enumerate(self.nb.cells):
-            if not self.go_on:
-                return
+            if not self.go_on or self.asked_to_exit:
+                break
             if index in self._numbers:
                 self.cell_number = self._numbers[index]
                 self._report(CellProgress(self.cell_number, self.cells))
@@ -122,7 +132,7 @@ class Client(NotebookClient):
             self._end_stream()
             self._log.end_of_cell()
 
-    async def _unless_dead(self, work: Coroutine[Any, Any, Any]) -> None:
+    async def _unless_dead(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await `work`; raise DeadKernelError the moment the kernel ends before it does."""
         running = asyncio.ensure_future(work)
         try:
@@ -131,10 +141,14 @@ class Client(NotebookClient):
                 await asyncio.wait([running], timeout=_LAST_WORDS)
             if not running.done():
                 raise DeadKernelError(self._kernel.died.result())
-            await running
+            return await running
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    def _look_for_exit(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        payload = execute_reply["content"].get("payload", [])
+        self.asked_to_exit = any(item.get("source") == "ask_exit" for item in payload)
 
     def _take_report(self, report: Any, cell: NotebookNode) -> None:
         if isinstance(report, Value):

@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class Inputs:
 def set_up() -> None:
     """Let what this kernel logs, from INFO on, reach the attempt's log; let it die with its runner."""
     die_with_parent()
+    warnings.filterwarnings("ignore", "To exit: use", UserWarning)  # advice for a person at a prompt
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     if not any(isinstance(handler, _ReportHandler) for handler in root.handlers):
