@@ -62,15 +62,14 @@ def run_bash(command: str, env: Mapping[str, str] | None = None) -> str:
     try:
         _pass_on(process.stdout, sys.stdout, lines)
         code = process.wait()
+        reader.join()
     except BaseException:  # interrupted: the command must not outlive its task
         kill_descendants(process.pid)
         process.kill()
         process.wait()
-        raise
-    finally:
-        reader.join()
-        process.stdout.close()
-        process.stderr.close()
+        raise  # without waiting for the reader: what the command left behind may hold the pipe open
+    process.stdout.close()
+    process.stderr.close()
     if code:
         said = f": {errors[-1].strip()}" if errors else ""
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

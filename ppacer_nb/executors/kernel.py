@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ppacer_nb.errors import ValueNotPicklable
 from ppacer_nb.executors.protocol import Listener
 from ppacer_nb.kernels.descendants import kill_group
 from ppacer_nb.kernels.order import HEADER, Answer, KernelStarted, StopOrder, order_of
@@ -58,8 +59,14 @@ class KernelExecutor:
         if len(self._busy) >= self._slots:
             self._waiting.append((job, listener))
             return
+        try:
+            order = order_of(job)
+        except ValueNotPicklable as error:
+            listener(job.key, Ended(_now(), Failed(ErrorInfo("ValueNotPicklable", str(error)))))
+            return
         self._idle = [runner for runner in self._idle if runner.is_alive]
         runner = self._idle.pop() if self._idle else _Runner()
+        runner.send(order)  # now, so that no stop overtakes it
         self._busy[job.key] = runner
         task = self._loop.create_task(self._run(runner, job, listener))
         self._tasks.add(task)
@@ -97,12 +104,11 @@ class KernelExecutor:
         if runner.is_alive:
             self._idle.append(runner)
         listener(job.key, ended)
-        if self._waiting:
+        while self._waiting and len(self._busy) < self._slots:
             self.submit(*self._waiting.popleft())
 
     async def _answered(self, runner: _Runner, job: Job, listener: Listener) -> Ended:
         """Have `job` run; return how it ended, be it that its runner did."""
-        runner.send(order_of(job))
         await runner.start()
         async for answer in runner.answers():
             if isinstance(answer, Ended):

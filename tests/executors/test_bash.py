@@ -9,7 +9,7 @@ import pytest
 
 from ppacer_nb.errors import TaskFailed
 from ppacer_nb.executors.bash import run_bash
-from tests.kernels.lab import Lab, Trial, work_of
+from tests.kernels.lab import Lab, Trial, assert_gone, work_of
 
 
 def test_stdout_is_returned_stripped_and_both_streams_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +60,7 @@ def test_a_timeout_in_a_kernel_ends_the_command_with_all_it_started(tmp_path: Pa
         lab.finish(trial)
         assert trial.error.kind == "TaskTimeout"
         assert ended_within(trial, 1.5)
-        assert psutil.wait_procs(processes, timeout=5)[1] == []
+        assert_gone(*processes)
         failed = lab.finish(lab.submit(work_of(run_bash, ("exit 4",), {})))
         assert (failed.error.kind, failed.error.message) == ("TaskFailed", "the command ended with exit code 4")
     finally:
@@ -80,6 +80,6 @@ def test_a_runner_that_is_killed_takes_the_command_with_it(tmp_path: Path) -> No
         family = [command, *command.children()]
         psutil.Process().children()[0].kill()
         lab.finish(trial)
-        assert psutil.wait_procs(family, timeout=5)[1] == []
+        assert_gone(*family)
     finally:
         lab.close()

@@ -18,7 +18,7 @@ import pytest
 
 from ppacer_nb import DAG, run, task
 from ppacer_nb.model.attempt import BodyStarted, Cancelled, Failed
-from tests.kernels.lab import Lab, Trial, write_notebook
+from tests.kernels.lab import Lab, Trial, assert_gone, write_notebook
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,10 +49,6 @@ def running(lab: Lab) -> Trial:
 def kernel_of(trial: Trial) -> psutil.Process:
     (started,) = (report for report in trial.reports if isinstance(report, BodyStarted))
     return psutil.Process(int(started.worker.rpartition(" ")[2]))
-
-
-def assert_gone(*processes: psutil.Process) -> None:
-    assert psutil.wait_procs(processes, timeout=5)[1] == []
 
 
 def test_no_more_attempts_run_at_once_than_there_are_slots_and_runners_are_used_again(lab: Lab) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import os
+import select
 import textwrap
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +17,7 @@ from typing import Any
 
 import cloudpickle
 import nbformat
+import psutil
 
 from ppacer_nb import values
 from ppacer_nb.executors.kernel import KernelExecutor
@@ -211,6 +215,19 @@ def write_notebook(path: Path, *cells: str, kernel: str = "python3") -> Path:
         document.cells.append(cell)
     nbformat.write(document, path)
     return path
+
+
+def assert_gone(*processes: psutil.Process) -> None:
+    """Fail if one of these processes runs on; a zombie that nobody reaps has ended."""
+    deadline = time.monotonic() + 5
+    for process in processes:
+        try:
+            descriptor = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            continue
+        ended, _, _ = select.select([descriptor], [], [], max(0, deadline - time.monotonic()))
+        os.close(descriptor)
+        assert ended, f"{process} goes on"
 
 
 async def _wake(condition: asyncio.Condition) -> None:

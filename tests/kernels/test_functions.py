@@ -16,7 +16,7 @@ from ppacer_nb.model.attempt import BodyStarted, Message
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.model.placeholders import Placeholder, Secret, UpstreamResult
 from ppacer_nb.values import dump
-from tests.kernels.lab import DAY, Lab, work_of
+from tests.kernels.lab import DAY, Lab, assert_gone, work_of
 
 
 def test_values_of_any_kind_go_in_and_come_out(lab: Lab) -> None:
@@ -313,9 +313,7 @@ def test_what_a_task_leaves_behind_is_gone_after_it(lab: Lab) -> None:
         return [plain.pid, int(daemon.stdout.readline())]
 
     trial = lab.call(leave)
-    processes = [psutil.Process(pid) for pid in trial.value if psutil.pid_exists(pid)]
-    _, alive = psutil.wait_procs(processes, timeout=5)
-    assert alive == []
+    assert_gone(*(psutil.Process(pid) for pid in trial.value if psutil.pid_exists(pid)))
 
 
 def test_a_secret_is_in_no_file_and_a_missing_one_is_named(lab: Lab) -> None:
