@@ -15,7 +15,7 @@ from pathlib import Path
 from ppacer_nb.errors import ValueNotPicklable
 from ppacer_nb.executors.protocol import Listener
 from ppacer_nb.kernels.descendants import kill_group
-from ppacer_nb.kernels.order import HEADER, Answer, KernelStarted, StopOrder, order_of
+from ppacer_nb.kernels.order import HEADER, START, Answer, KernelStarted, StopOrder, order_of
 from ppacer_nb.kernels.process import ending
 from ppacer_nb.model.attempt import Cancelled, Ended, ErrorInfo, Failed, Job, Report
 from ppacer_nb.model.ids import AttemptKey
@@ -126,6 +126,7 @@ class _Runner:
         self._process: asyncio.subprocess.Process | None = None
         self._kernel_pid: int | None = None
         self._said = ""
+        self._has_begun = False
         self._listening: asyncio.Task[None] | None = None
         self._orders: deque[object] = deque()
 
@@ -162,6 +163,9 @@ class _Runner:
         pipe = self._process.stdout
         while True:
             try:
+                if not self._has_begun:
+                    await pipe.readuntil(START)
+                    self._has_begun = True
                 (length,) = HEADER.unpack(await pipe.readexactly(HEADER.size))
                 answer: Answer = pickle.loads(await pipe.readexactly(length))
             except asyncio.IncompleteReadError:

@@ -117,7 +117,17 @@ def _shown(raw: Any, value: Any) -> str:
         return repr(raw)
     if isinstance(value, TaskContext):
         return "TaskContext"
-    return values.preview("…" if _holds_secret(raw) else value)
+    return "…" if _holds_secret(raw) else _brief(value)
+
+
+def _brief(value: Any) -> str:
+    """Return one line; of tables and the like, which take many, only what they are."""
+    text = values.preview(value)
+    if "\n" not in text:
+        return text
+    shape = getattr(value, "shape", None)
+    of_shape = f" {' × '.join(map(str, shape))}" if isinstance(shape, tuple) else ""
+    return f"<{type(value).__name__}{of_shape}>"
 
 
 def _holds_secret(raw: Any) -> bool:

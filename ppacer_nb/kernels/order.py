@@ -19,6 +19,8 @@ from ppacer_nb.model.values import Value
 from ppacer_nb.values import pickle_value
 
 HEADER = struct.Struct("!I")
+#: Precedes a runner's first answer: what a start-up hook of its Python prints comes before.
+START = b"\0ppacer-runner\0"
 
 
 @dataclass(frozen=True, slots=True)

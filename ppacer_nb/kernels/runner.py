@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from ppacer_nb.kernels.attempt import LOST, Attempt, Export
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
-from ppacer_nb.kernels.order import Answer, Order, StopOrder, read_frame, write_frame
+from ppacer_nb.kernels.order import START, Answer, Order, StopOrder, read_frame, write_frame
 from ppacer_nb.model.attempt import Ended
 from ppacer_nb.model.ids import AttemptKey
 
@@ -35,7 +35,10 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
     orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
+    sys.stdout.flush()
     os.dup2(2, 1)
+    answers.write(START)
+    answers.flush()
     return orders, answers
 
 

@@ -12,7 +12,9 @@ from ppacer_nb.executors.bash import run_bash
 from tests.kernels.lab import Lab, Trial, assert_gone, work_of
 
 
-def test_stdout_is_returned_stripped_and_both_streams_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stdout_is_returned_stripped_and_both_streams_are_passed_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run_bash("echo; echo one; echo two >&2; printf 'three \\n\\n'") == "one\nthree"
     out, err = capsys.readouterr()
     assert out == "\none\nthree \n\n"
@@ -62,7 +64,10 @@ def test_a_timeout_in_a_kernel_ends_the_command_with_all_it_started(tmp_path: Pa
         assert ended_within(trial, 1.5)
         assert_gone(*processes)
         failed = lab.finish(lab.submit(work_of(run_bash, ("exit 4",), {})))
-        assert (failed.error.kind, failed.error.message) == ("TaskFailed", "the command ended with exit code 4")
+        assert (failed.error.kind, failed.error.message) == (
+            "TaskFailed",
+            "the command ended with exit code 4",
+        )
     finally:
         lab.close()
 

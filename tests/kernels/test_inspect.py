@@ -69,7 +69,9 @@ def test_a_folder_is_no_notebook(tmp_path: Path) -> None:
 
 def test_a_kernel_that_is_not_installed_is_refused(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "a.ipynb", "1", kernel="julia-9")
-    with pytest.raises(NotebookError, match="asks for the kernel 'julia-9', which is not installed: there are .*python3"):
+    with pytest.raises(
+        NotebookError, match="asks for the kernel 'julia-9', which is not installed: there are .*python3"
+    ):
         inspect_notebook(path)
     assert inspect_notebook(path, "python3").kernel_name == "python3"
 

@@ -18,7 +18,7 @@ from ppacer_nb.values import dump
 from tests.kernels.lab import DAY, Lab, write_notebook
 
 PLAIN = {
-    "text": "it's \"so\"\\ \n\tŁódź \U0001f600",
+    "text": 'it\'s "so"\\ \n\tŁódź \U0001f600',
     "nothing": None,
     "yes": True,
     "number": -3,
@@ -89,7 +89,10 @@ def test_progress_counts_the_code_cells_that_run(lab: Lab) -> None:
 
 def test_a_failing_cell_is_named_and_what_follows_is_left_as_not_run(lab: Lab) -> None:
     path = write_notebook(
-        lab.folder / "failing.ipynb", "print('kept')", "def f():\n    raise KeyError('k')\nf()", "print('never')"
+        lab.folder / "failing.ipynb",
+        "print('kept')",
+        "def f():\n    raise KeyError('k')\nf()",
+        "print('never')",
     )
     trial = lab.notebook(path)
     assert (trial.error.kind, trial.error.message) == ("TaskFailed", "KeyError: 'k' in cell 2 of 3")
