@@ -16,7 +16,8 @@ _TEMPLATE = """
 {%- extends 'index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- if resources.has_formulas -%}{{ super() }}{%- endif -%}{%- endblock -%}
-{%- block html_head_js_mermaidjs -%}{%- if resources.has_diagrams -%}{{ super() }}{%- endif -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- if resources.has_diagrams -%}{{ super() }}{%- endif -%}
+{%- endblock -%}
 """
 _FORMULA = re.compile(r"\$\$|\$(?=\S)[^$\n]*(?<=\S)\$(?!\d)|\\\(|\\\[|\\begin\{")
 _LEFT_OUT = {"parameters", "injected-parameters", "ppacer-failure"}
@@ -37,9 +38,8 @@ def export_html(notebook: Path, target: Path) -> None:
     document = nbformat.read(notebook, as_version=4)
     title = document.metadata.get("title") or target.parent.parent.name or notebook.stem
     shown = [cell.source for cell in document.cells if cell.cell_type == "markdown"]
-    kinds = {
-        kind for cell in document.cells for out in cell.get("outputs", []) for kind in out.get("data", {})
-    }
+    outputs = [output for cell in document.cells for output in cell.get("outputs", [])]
+    kinds = {kind for output in outputs for kind in output.get("data", {})}
     resources = {
         "metadata": {"name": title, "path": str(notebook.parent)},
         "has_formulas": "text/latex" in kinds or any(map(_FORMULA.search, shown)),

@@ -106,7 +106,8 @@ async def start_kernel(kernel_name: str, cwd: Path, started: Callable[[int], Non
 async def _ready(kernel: Kernel) -> None:
     answer = asyncio.ensure_future(kernel.client.wait_for_ready(timeout=READY_TIMEOUT))
     try:
-        await asyncio.wait([answer, kernel.died], return_when=asyncio.FIRST_COMPLETED)
+        watched: set[asyncio.Future[Any]] = {answer, kernel.died}
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             raise KernelDied(f"the kernel died while it started: {kernel.died.result()}")
         await answer

@@ -14,7 +14,8 @@ from tests.kernels.lab import write_notebook
 def test_parameters_are_found_with_defaults_types_and_comments(tmp_path: Path) -> None:
     path = write_notebook(
         tmp_path / "a.ipynb",
-        "# parameters\nday: str = '2026'  # of the report\nrows = [\n    1,\n    2,\n]\nlimit: int = 3\nx = y = 1\na, b = 1, 2",
+        "# parameters\nday: str = '2026'  # of the report\nrows = [\n    1,\n    2,\n]\n"
+        "limit: int = 3\nx = y = 1\na, b = 1, 2",
         "print(day)",
     )
     info = inspect_notebook(path)
@@ -69,9 +70,7 @@ def test_a_folder_is_no_notebook(tmp_path: Path) -> None:
 
 def test_a_kernel_that_is_not_installed_is_refused(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "a.ipynb", "1", kernel="julia-9")
-    with pytest.raises(
-        NotebookError, match="asks for the kernel 'julia-9', which is not installed: there are .*python3"
-    ):
+    with pytest.raises(NotebookError, match=r"kernel 'julia-9', which is not installed: there are .*python3"):
         inspect_notebook(path)
     assert inspect_notebook(path, "python3").kernel_name == "python3"
 
