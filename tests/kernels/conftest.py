@@ -15,7 +15,7 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
     shared_lab.clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     lab = Lab(tmp_path_factory.mktemp("lab"))
     yield lab
