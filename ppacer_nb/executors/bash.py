@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import IO, TextIO
 
 from ppacer_nb.errors import TaskFailed
+from ppacer_nb.kernels.descendants import kill_descendants
 
 
 def run_bash(command: str, env: Mapping[str, str] | None = None) -> str:
@@ -43,7 +44,9 @@ def run_bash(command: str, env: Mapping[str, str] | None = None) -> str:
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        start_new_session=True,
+        # In a thread no Ctrl-C is meant for it. In a task's kernel it stays in the kernel's process group,
+        # so that whatever ends that ends it too.
+        start_new_session=threading.current_thread() is not threading.main_thread(),
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -59,14 +62,14 @@ def run_bash(command: str, env: Mapping[str, str] | None = None) -> str:
     try:
         _pass_on(process.stdout, sys.stdout, lines)
         code = process.wait()
-    except BaseException:  # interrupted: the command must not outlive its task
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
-    finally:
         reader.join()
-        process.stdout.close()
-        process.stderr.close()
+    except BaseException:  # interrupted: the command must not outlive its task
+        kill_descendants(process.pid)
+        process.kill()
+        process.wait()
+        raise  # without waiting for the reader: what the command left behind may hold the pipe open
+    process.stdout.close()
+    process.stderr.close()
     if code:
         said = f": {errors[-1].strip()}" if errors else ""
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -7,14 +7,19 @@ import json
 import pickle
 import sys
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
 
+from ppacer_nb.errors import ValueNotPicklable
 from ppacer_nb.executors.protocol import Listener
-from ppacer_nb.kernels.order import HEADER, Answer, KernelStarted, StopOrder, order_of
-from ppacer_nb.kernels.process import ending, kill_group
-from ppacer_nb.model.attempt import Cancelled, Ended, ErrorInfo, Failed, Job
+from ppacer_nb.kernels.descendants import kill_group
+from ppacer_nb.kernels.order import HEADER, START, Answer, KernelStarted, StopOrder, order_of
+from ppacer_nb.kernels.process import ending
+from ppacer_nb.model.attempt import Cancelled, Ended, ErrorInfo, Failed, Job, Report
 from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.values import write_whole
 
 # The environment is left as it is, as it becomes that of the kernels: import paths go as an argument.
 _COMMAND = """
@@ -23,6 +28,8 @@ sys.path += [path for path in json.loads(sys.argv[1]) if path not in sys.path]
 from ppacer_nb.executors.runner_main import main
 main()
 """
+_STOPPED = "the scheduler was stopped"
+_CLOSING = 5.0  # seconds for a runner to save what there is and go
 _STDERR_KEPT = 2_000  # characters of a runner's last words
 
 
@@ -52,7 +59,14 @@ class KernelExecutor:
         if len(self._busy) >= self._slots:
             self._waiting.append((job, listener))
             return
+        try:
+            order = order_of(job)
+        except ValueNotPicklable as error:
+            listener(job.key, Ended(_now(), Failed(ErrorInfo("ValueNotPicklable", str(error)))))
+            return
+        self._idle = [runner for runner in self._idle if runner.is_alive]
         runner = self._idle.pop() if self._idle else _Runner()
+        runner.send(order)  # now, so that no stop overtakes it
         self._busy[job.key] = runner
         task = self._loop.create_task(self._run(runner, job, listener))
         self._tasks.add(task)
@@ -61,7 +75,7 @@ class KernelExecutor:
     def stop(self, key: AttemptKey, *, timed_out: bool, reason: str) -> None:
         """Have the cell interrupted, and after a grace period the kernel killed."""
         if key in self._busy:
-            self._busy[key].send(StopOrder(timed_out, reason))
+            self._busy[key].send(StopOrder(key, timed_out, reason))
             return
         for job, listener in list(self._waiting):
             if job.key == key:
@@ -70,38 +84,39 @@ class KernelExecutor:
                 listener(key, Ended(_now(), outcome))
 
     async def close(self) -> None:
-        """Kill what runs, and return when no process is left."""
-        for job, listener in self._waiting:
-            listener(job.key, Ended(_now(), Cancelled("the scheduler was stopped")))
-        self._waiting.clear()
-        await asyncio.gather(*(runner.kill() for runner in [*self._idle, *self._busy.values()]))
+        """Stop what runs without a grace period, and return when no process is left."""
+        while self._waiting:
+            job, listener = self._waiting.popleft()
+            listener(job.key, Ended(_now(), Cancelled(_STOPPED)))
+        for key, runner in self._busy.items():
+            runner.send(StopOrder(key, timed_out=False, reason=_STOPPED, at_once=True))
+        await asyncio.gather(*(runner.close() for runner in [*self._idle, *self._busy.values()]))
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     async def _run(self, runner: _Runner, job: Job, listener: Listener) -> None:
-        ended: Ended | None = None
         try:
-            await runner.start()
-            runner.send(order_of(job))
-            async for answer in runner.answers():
-                if isinstance(answer, KernelStarted):
-                    continue
-                if isinstance(answer, Ended):
-                    ended = answer
-                    break
-                listener(job.key, answer)
-        except (
-            Exception
-        ) as error:  # the machine gives no process or pipe: the attempt fails, the rest goes on
+            ended = await self._answered(runner, job, listener)
+        except Exception as error:  # no process or pipe to be had: the attempt fails, the rest goes on
+            await runner.kill()
             ended = _failed(f"could not be run: {type(error).__name__}: {error}")
         del self._busy[job.key]
-        if ended is None:
-            ended = _failed(await runner.last_words())
-        elif runner.is_alive:
+        if runner.is_alive:
             self._idle.append(runner)
         listener(job.key, ended)
-        if self._waiting:
+        while self._waiting and len(self._busy) < self._slots:
             self.submit(*self._waiting.popleft())
+
+    async def _answered(self, runner: _Runner, job: Job, listener: Listener) -> Ended:
+        """Have `job` run; return how it ended, be it that its runner did."""
+        await runner.start()
+        async for answer in runner.answers():
+            if isinstance(answer, Ended):
+                return answer
+            listener(job.key, answer)
+        text = await runner.last_words()
+        await asyncio.to_thread(_mark_dead, job.file(".ipynb"), text)
+        return _failed(text)
 
 
 class _Runner:
@@ -111,6 +126,7 @@ class _Runner:
         self._process: asyncio.subprocess.Process | None = None
         self._kernel_pid: int | None = None
         self._said = ""
+        self._has_begun = False
         self._listening: asyncio.Task[None] | None = None
         self._orders: deque[object] = deque()
 
@@ -140,39 +156,51 @@ class _Runner:
         else:
             self._write(order)
 
-    async def answers(self) -> Any:
+    async def answers(self) -> AsyncIterator[Report]:
         """Yield what the process says, until it ends."""
         assert self._process is not None
         assert self._process.stdout is not None
         pipe = self._process.stdout
-        try:
-            while True:
+        while True:
+            try:
+                if not self._has_begun:
+                    await pipe.readuntil(START)
+                    self._has_begun = True
                 (length,) = HEADER.unpack(await pipe.readexactly(HEADER.size))
                 answer: Answer = pickle.loads(await pipe.readexactly(length))
-                if isinstance(answer, KernelStarted):
-                    self._kernel_pid = answer.pid
+            except asyncio.IncompleteReadError:
+                return
+            if isinstance(answer, KernelStarted):
+                self._kernel_pid = answer.pid
+            else:
                 yield answer
-        except asyncio.IncompleteReadError:
-            return
 
     async def last_words(self) -> str:
         """Say how the process died; its kernel dies with it."""
+        await self.kill()
         assert self._process is not None
-        code = await self._process.wait()
-        self._kill_kernel()
-        if self._listening is not None:
-            await self._listening
+        assert self._process.returncode is not None
         said = f" Its last words: {self._said.strip()}" if self._said.strip() else ""
-        return f"the runner of this attempt died: {ending(code)}.{said}"
+        return f"the runner of this attempt died: {ending(self._process.returncode)}.{said}"
+
+    async def close(self) -> None:
+        """Have the process end in order; if it does not, end it."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            with suppress(TimeoutError):  # it is stuck, and is not asked again
+                await asyncio.wait_for(self._process.wait(), _CLOSING)
+        await self.kill()
 
     async def kill(self) -> None:
-        """End the process and its kernel."""
-        self._kill_kernel()
+        """End the process and its kernel, and wait for that."""
+        if self._kernel_pid is not None:
+            kill_group(self._kernel_pid)
+            self._kernel_pid = None
         if self._process is not None:
             kill_group(self._process.pid)
             await self._process.wait()
-            if self._listening is not None:
-                await self._listening
+        if self._listening is not None:
+            await self._listening
 
     def _write(self, order: object) -> None:
         assert self._process is not None
@@ -186,10 +214,15 @@ class _Runner:
         while chunk := await self._process.stderr.read(4096):
             self._said = (self._said + chunk.decode(errors="replace"))[-_STDERR_KEPT:]
 
-    def _kill_kernel(self) -> None:
-        if self._kernel_pid is not None:
-            kill_group(self._kernel_pid)
-            self._kernel_pid = None
+
+def _mark_dead(notebook: Path, why: str) -> None:
+    """Let the notebook of an attempt whose runner died say so: it was left as running."""
+    try:
+        document = json.loads(notebook.read_bytes())
+        document["metadata"]["ppacer"] |= {"state": "failed", "error": why, "ended_at": _now().isoformat()}
+        write_whole(notebook, json.dumps(document, indent=1).encode())
+    except (OSError, ValueError, KeyError):  # there is none yet, or no room: the attempt's record says it too
+        return
 
 
 def _failed(text: str) -> Ended:

@@ -15,9 +15,9 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from ppacer_nb import errors, values
-from ppacer_nb.errors import PpacerError
+from ppacer_nb.errors import KernelDied, PpacerError
 from ppacer_nb.kernels.client import Client
-from ppacer_nb.kernels.documents import failure_cell, filled_notebook, function_notebook
+from ppacer_nb.kernels.documents import banner_cell, filled_notebook, function_notebook
 from ppacer_nb.kernels.inside import Inputs
 from ppacer_nb.kernels.order import Answer, FunctionOrder, KernelStarted, NotebookOrder, Order, StopOrder
 from ppacer_nb.kernels.process import Kernel, start_kernel
@@ -31,14 +31,18 @@ from ppacer_nb.model.attempt import (
     Outcome,
     Succeeded,
 )
+from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState
 
 #: How long a cell may take to end after an interrupt, before its kernel is killed.
 GRACE = 2.0
+#: Why an attempt was stopped, where its scheduler is no more.
+LOST = "its scheduler's process ended while it ran"
 #: Makes a report of an executed notebook: (notebook, target).
 Export = Callable[[Path, Path], None]
 
+_MESSAGE_LENGTH, _TRACEBACK_LENGTH = 2_000, 100_000  # characters: these are kept in the run history
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -51,14 +55,29 @@ class Attempt:
         self._export = export
         self._stopped: StopOrder | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._execution: asyncio.Task[ErrorInfo | None] | None = None
         self._kernel: Kernel | None = None
+        self._client: Client | None = None  # as soon as cells run
         self._value: Value | None = None
         self._started_at = datetime.now(UTC)
+
+    @property
+    def key(self) -> AttemptKey:
+        """Which attempt this is."""
+        return self.order.run.key
 
     def stop(self, order: StopOrder) -> None:
         """Interrupt the cell that runs, and kill its kernel if that does not end it."""
         if self._stopped is None:
             self._stopped = order
+        if self._client is None:  # nothing of the task has run: there is nothing to be gentle with
+            if self._execution is not None:
+                self._execution.cancel()
+        elif order.at_once:
+            assert self._kernel is not None
+            self._kernel.kill()
+        elif self._stopping is None:
+            self._client.go_on = False
             self._stopping = asyncio.ensure_future(self._interrupt_or_kill())
 
     async def run(self) -> Outcome:
@@ -67,9 +86,9 @@ class Attempt:
         try:
             notebook = self._document()
             self._save(notebook, path, "running", None)
-            error = await self._execute(notebook)
+            error = await self._executed(notebook)
             outcome = self._outcome(error, Files(notebook=path))
-            self._save(notebook, path, _state_name(outcome), error)
+            self._save(notebook, path, _state_name(outcome), _why(outcome))
             return self._with_report(outcome, path)
         except PpacerError as ours:
             error = ErrorInfo(type(ours).__name__, str(ours))
@@ -101,6 +120,17 @@ class Attempt:
         values.write_whole(order.file(".inputs.pkl"), pickle.dumps(inputs))
         return function_notebook(order, what)
 
+    async def _executed(self, notebook: NotebookNode) -> ErrorInfo | None:
+        if self._stopped is not None:
+            return None
+        self._execution = asyncio.ensure_future(self._execute(notebook))
+        try:
+            return await self._execution
+        except asyncio.CancelledError:
+            return None  # `stop` did that, and `_outcome` says why
+        except KernelDied as death:
+            return ErrorInfo("KernelDied", str(death))
+
     async def _execute(self, notebook: NotebookNode) -> ErrorInfo | None:
         """Execute the notebook in a kernel of its own; return why that failed, None if it did not."""
         name = notebook.metadata.kernelspec.name if "kernelspec" in notebook.metadata else "python3"
@@ -111,15 +141,18 @@ class Attempt:
         try:
             await client.prepare(self.order.sys_path)
             self._tell(BodyStarted(datetime.now(UTC), f"kernel, pid {self._kernel.pid}"))
-            if self._stopped is None:
-                await client.run()
+            self._client = client
+            await client.run()
         except CellExecutionError as raised:
             return self._cell_error(raised, client)
-        except DeadKernelError as death:
-            return ErrorInfo("KernelDied", f"the kernel died{self._where(client)}: {death}")
-        self._value = client.value
-        if isinstance(self.order.what, NotebookOrder):
-            self._value = values.dump(str(self.order.file(".ipynb")), self.order.file(".value.pkl"))
+        except DeadKernelError:
+            how = await self._kernel.died
+            return ErrorInfo("KernelDied", f"the kernel died{self._where(client)}: {how}")
+        if self._stopped is not None:
+            return None
+        if client.asked_to_exit:
+            self._say_early_exit(client)
+        self._value = client.value if isinstance(self.order.what, FunctionOrder) else self._path_as_value()
         return None
 
     def _cell_error(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
@@ -130,7 +163,10 @@ class Attempt:
             return ErrorInfo(raised.ename, raised.evalue)  # ours, with a sentence of its own
         traceback = _ANSI.sub("", client.traceback)
         message = f"{raised.ename}: {raised.evalue}" if raised.evalue else raised.ename
-        return ErrorInfo("TaskFailed", f"{message}{self._where(client)}", traceback)
+        message = _shortened(message, _MESSAGE_LENGTH)
+        return ErrorInfo(
+            "TaskFailed", f"{message}{self._where(client)}", _shortened(traceback, _TRACEBACK_LENGTH)
+        )
 
     def _early_exit(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
         code = raised.evalue
@@ -138,10 +174,16 @@ class Attempt:
             return ErrorInfo("TaskFailed", f"called sys.exit({code}): return instead")
         if code not in ("0", "None", ""):
             return ErrorInfo("TaskFailed", f"called sys.exit({code}){self._where(client)}")
-        self._value = values.dump(str(self.order.file(".ipynb")), self.order.file(".value.pkl"))
-        text = f"the notebook ended early and well: sys.exit(0){self._where(client)}"
-        self._tell(LogLine(datetime.now(UTC), "INFO", text))
+        self._value = self._path_as_value()
+        self._say_early_exit(client)
         return None
+
+    def _say_early_exit(self, client: Client) -> None:
+        text = f"the notebook ended early and well: it asked to exit{self._where(client)}"
+        self._tell(LogLine(datetime.now(UTC), "INFO", text))
+
+    def _path_as_value(self) -> Value:
+        return values.dump(str(self.order.file(".ipynb")), self.order.file(".value.pkl"))
 
     def _where(self, client: Client) -> str:
         if isinstance(self.order.what, FunctionOrder) or not client.cell_number:
@@ -172,13 +214,13 @@ class Attempt:
         return replace(outcome, files=replace(outcome.files, report=target))
 
     async def _interrupt_or_kill(self) -> None:
-        if self._kernel is None:  # not started yet: `_execute` sees that it is not to run
-            return
-        await self._kernel.interrupt()
-        await asyncio.wait([self._kernel.died], timeout=GRACE)
+        assert self._kernel is not None
+        if not self._kernel.died.done():
+            await self._kernel.interrupt()
+            await asyncio.wait([self._kernel.died], timeout=GRACE)
         self._kernel.kill()
 
-    def _save(self, notebook: NotebookNode, path: Path, state: str, error: ErrorInfo | None) -> None:
+    def _save(self, notebook: NotebookNode, path: Path, state: str, why: str | None) -> None:
         run = self.order.run
         notebook.metadata["ppacer"] = {
             "dag_id": run.dag_id,
@@ -189,10 +231,10 @@ class Attempt:
             "state": state,
             "started_at": self._started_at.isoformat(),
             "ended_at": None if state == "running" else datetime.now(UTC).isoformat(),
-            "error": None if error is None else error.message,
+            "error": why,
         }
-        if error is not None:
-            notebook.cells.insert(0, failure_cell(error.message))
+        if why is not None:
+            notebook.cells.insert(0, banner_cell(state, why))
         values.write_whole(path, nbformat.writes(notebook).encode())
 
 
@@ -202,5 +244,24 @@ def _state_name(outcome: Outcome) -> str:
             return AttemptState.SUCCESS
         case Failed():
             return AttemptState.FAILED
-        case Cancelled():
-            return AttemptState.CANCELLED
+        case Cancelled(reason):
+            return AttemptState.INTERRUPTED if reason == LOST else AttemptState.CANCELLED
+
+
+def _why(outcome: Outcome) -> str | None:
+    """Return why an attempt did not succeed."""
+    match outcome:
+        case Succeeded():
+            return None
+        case Failed(error):
+            return error.message
+        case Cancelled(reason):
+            return reason
+
+
+def _shortened(text: str, length: int) -> str:
+    """Return `text` without its middle, if it is longer than `length`."""
+    if len(text) <= length:
+        return text
+    left_out = f" [... {len(text) - length:,} characters left out ...] "
+    return text[: length // 2] + left_out + text[-(length // 2) :]

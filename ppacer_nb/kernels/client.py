@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +22,8 @@ LOG_LINES, LOG_BYTES = 10_000, 4 * 1024 * 1024
 #: Text that one cell may leave in the executed notebook.
 CELL_BYTES = 10 * 1024 * 1024
 
-_OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")  # a progress bar that writes its line again and again
+_LAST_WORDS = 0.2  # seconds for what a dead kernel had said before
+_OPEN_LINE = 64 * 1024  # characters without a newline that wait for one
 
 _SET_UP = """
 import sys
@@ -44,19 +44,29 @@ class Client(NotebookClient):
     """
 
     def __init__(self, notebook: NotebookNode, kernel: Kernel, report: Callable[[Report], None]) -> None:
-        super().__init__(notebook, km=kernel.manager, timeout=None, allow_stdin=False, record_timing=True)
+        super().__init__(
+            notebook,
+            km=kernel.manager,
+            timeout=None,
+            record_timing=True,
+            on_cell_executed=self._look_for_exit,
+        )
         self.kc = kernel.client
+        self.kc.allow_stdin = False  # so that input() is refused, where nobody could answer
         self.value: Value | None = None
         self._kernel = kernel
         self._report = report
         self._log = _Log(report)
         self._stream: _Stream | None = None
+        self._room = CELL_BYTES
         self._numbers = {
             index: number
             for number, index in enumerate(
                 (i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()), 1
             )
         }
+        self.go_on = True  #: set it to False to leave out the cells that have not begun
+        self.asked_to_exit = False  #: by IPython's ``exit``, in the cell that was begun last
         self.traceback = ""  #: of the last error
         self.cell_number = 0  #: of the code cell that was begun last, from 1
 
@@ -72,6 +82,8 @@ class Client(NotebookClient):
             code = _SET_UP.format(paths=list(sys_path))
             message_id = self._kernel.client.execute(code, silent=True, store_history=False)
             await self._unless_dead(self.async_wait_for_reply(message_id))
+        about = await self._unless_dead(self.async_wait_for_reply(self._kernel.client.kernel_info()))
+        self.nb.metadata["language_info"] = about["content"]["language_info"]
 
     async def run(self) -> None:
         """Execute all cells, the kernel being ready.
@@ -84,6 +96,8 @@ class Client(NotebookClient):
             The moment the kernel's process ends; the message says how.
         """
         for index, cell in enumerate(self.nb.cells):
+            if not self.go_on or self.asked_to_exit:
+                break
             if index in self._numbers:
                 self.cell_number = self._numbers[index]
                 self._report(CellProgress(self.cell_number, self.cells))
@@ -111,22 +125,30 @@ class Client(NotebookClient):
         return shown
 
     async def _run_cell(self, cell: NotebookNode, index: int) -> None:
+        self._room = CELL_BYTES
         try:
             await self._unless_dead(self.async_execute_cell(cell, index))
         finally:
             self._end_stream()
             self._log.end_of_cell()
 
-    async def _unless_dead(self, work: Coroutine[Any, Any, Any]) -> None:
+    async def _unless_dead(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await `work`; raise DeadKernelError the moment the kernel ends before it does."""
         running = asyncio.ensure_future(work)
         try:
             await asyncio.wait([running, self._kernel.died], return_when=asyncio.FIRST_COMPLETED)
+            if self._kernel.died.done():
+                await asyncio.wait([running], timeout=_LAST_WORDS)
             if not running.done():
                 raise DeadKernelError(self._kernel.died.result())
-            await running
+            return await running
         finally:
             running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    def _look_for_exit(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        payload = execute_reply["content"].get("payload", [])
+        self.asked_to_exit = any(item.get("source") == "ask_exit" for item in payload)
 
     def _take_report(self, report: Any, cell: NotebookNode) -> None:
         if isinstance(report, Value):
@@ -147,7 +169,12 @@ class Client(NotebookClient):
             output = nbformat.v4.new_output("stream", name=name, text="")
             cell.outputs.append(output)
             self._stream = _Stream(name, output)
-        self._stream.write(text)
+        if self._room > 0:
+            self._stream.parts.append(text[: self._room])
+            self._room -= len(text)
+            if self._room <= 0:
+                note = f"\n[ppacer: output over {CELL_BYTES // 1024 // 1024} MiB is left out]\n"
+                self._stream.parts.append(note)
 
     def _end_stream(self) -> None:
         if self._stream is not None:
@@ -160,20 +187,11 @@ class _Stream:
 
     def __init__(self, name: str, output: NotebookNode) -> None:
         self.name = name
+        self.parts: list[str] = []
         self._output = output
-        self._parts: list[str] = []
-        self._left = CELL_BYTES
-
-    def write(self, text: str) -> None:
-        if self._left <= 0:
-            return
-        self._parts.append(text[: self._left])
-        self._left -= len(text)
-        if self._left <= 0:
-            self._parts.append(f"\n[ppacer: output over {CELL_BYTES // 1024 // 1024} MiB is left out]\n")
 
     def end(self) -> None:
-        self._output["text"] = _OVERWRITTEN.sub("", "".join(self._parts))
+        self._output["text"] = "\n".join(map(_last_state, "".join(self.parts).split("\n")))
 
 
 class _Log:
@@ -187,9 +205,14 @@ class _Log:
 
     def text(self, name: str, text: str, at: datetime) -> None:
         """Take in text of a stream; a line is passed on when it is complete."""
-        *lines, self._open[name] = (self._open[name] + text).split("\n")
+        *lines, rest = (self._open[name] + text).split("\n")
         for line in lines:
             self._pass_on(name, line, at)
+        rest = _last_state(rest)
+        if len(rest) > _OPEN_LINE:
+            self._pass_on(name, rest, at)
+            rest = ""
+        self._open[name] = rest
 
     def line(self, line: LogLine) -> None:
         """Pass on a line."""
@@ -210,5 +233,12 @@ class _Log:
             self._open[name] = ""
 
     def _pass_on(self, name: str, line: str, at: datetime) -> None:
-        shown = line.rstrip("\r").rpartition("\r")[2]  # the last state of a line that is written over
-        self.line(LogLine(at, name.upper(), shown[:LOG_BYTES]))
+        self.line(LogLine(at, name.upper(), _last_state(line).rstrip("\r")[:LOG_BYTES]))
+
+
+def _last_state(line: str) -> str:
+    """Return what stands there in the end, if the line writes over itself, as progress bars do."""
+    if "\r" not in line:
+        return line
+    text = line.rstrip("\r")
+    return text.rpartition("\r")[2] + line[len(text) :]

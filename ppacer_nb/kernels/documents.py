@@ -22,6 +22,7 @@ from ppacer_nb.kernels.order import FunctionOrder, NotebookOrder, Order
 from ppacer_nb.model.placeholders import Secret, UpstreamResult, fill
 
 _BACKTICKS = re.compile(r"`+")
+_ENDINGS = {"failed": "failed", "cancelled": "was cancelled", "interrupted": "was interrupted"}
 _MAYBE_PLAIN = frozenset({"NoneType", "bool", "int", "float", "str", "list", "dict", "date", "datetime"})
 
 
@@ -63,6 +64,8 @@ def filled_notebook(order: Order, what: NotebookOrder) -> NotebookNode:
         notebook: NotebookNode = load_notebook_node(str(what.path))
     except Exception as error:  # as in inspect: many kinds for a missing or broken file
         raise NotebookError(f"{what.path} cannot be read: {type(error).__name__}: {error}") from None
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)  # a "pending" that papermill would have updated, and we do not
     parameters: dict[str, Any] = pickle.loads(what.parameters)
     if not parameters:
         return notebook
@@ -88,9 +91,10 @@ def filled_notebook(order: Order, what: NotebookOrder) -> NotebookNode:
     return notebook
 
 
-def failure_cell(message: str) -> NotebookNode:
-    """Return a cell for the top of an executed notebook that says why it failed."""
-    text = f"> **This attempt failed.** {_literal(message)}"
+def banner_cell(state: str, why: str) -> NotebookNode:
+    """Return a cell for the top of an executed notebook that says why it did not succeed."""
+    head, *rest = _literal(why).splitlines() or [""]
+    text = "\n".join([f"> **This attempt {_ENDINGS[state]}.** {head}", *(f"> {line}" for line in rest)])
     cell: NotebookNode = nbformat.v4.new_markdown_cell(text, metadata={"tags": ["ppacer-failure"]})
     return cell
 
@@ -111,7 +115,7 @@ def is_plain(value: Any) -> bool:
 def _secret_line(name: str, secret: Secret, language: str) -> str:
     if language != "python":
         raise TaskFailed(f"parameter {name!r}: a notebook in {language} reads the environment by itself.")
-    return f"import os\n{name} = os.environ[{secret.name!r}]"
+    return f"from ppacer_nb.kernels.inside import read_secret\n\n{name} = read_secret({secret.name!r})"
 
 
 def _python_line(order: Order, name: str, value: Any) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import pickle
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ from IPython.core.getipython import get_ipython
 
 from ppacer_nb import values
 from ppacer_nb.calling import bind, resolver
+from ppacer_nb.calling import read_secret as read_secret  # for the cells of parameters
+from ppacer_nb.kernels.descendants import die_with_parent
 from ppacer_nb.model.attempt import Message
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.model.log_records import log_line_of
@@ -43,7 +47,9 @@ class Inputs:
 
 
 def set_up() -> None:
-    """Let what is logged in this kernel, from INFO on, reach the attempt's log."""
+    """Let what this kernel logs, from INFO on, reach the attempt's log; let it die with its runner."""
+    die_with_parent()
+    warnings.filterwarnings("ignore", "To exit: use", UserWarning)  # advice for a person at a prompt
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     if not any(isinstance(handler, _ReportHandler) for handler in root.handlers):
@@ -111,7 +117,17 @@ def _shown(raw: Any, value: Any) -> str:
         return repr(raw)
     if isinstance(value, TaskContext):
         return "TaskContext"
-    return values.preview("…" if _holds_secret(raw) else value)
+    return "…" if _holds_secret(raw) else _brief(value)
+
+
+def _brief(value: Any) -> str:
+    """Return one line; of tables and the like, which take many, only what they are."""
+    text = values.preview(value)
+    if "\n" not in text:
+        return text
+    shape = getattr(value, "shape", None)
+    of_shape = f" {' × '.join(map(str, shape))}" if isinstance(shape, tuple) else ""
+    return f"<{type(value).__name__}{of_shape}>"
 
 
 def _holds_secret(raw: Any) -> bool:
@@ -125,7 +141,7 @@ class _ReportHandler(logging.Handler):
 
 def _report(report: Any) -> None:
     kernel = getattr(get_ipython(), "kernel", None)
-    if kernel is None:
+    if kernel is None or os.getpid() != kernel.session.pid:  # a fork has none of the kernel's threads
         return
     content = {"report": base64.b64encode(pickle.dumps(report)).decode()}
     sys.stdout.flush()  # what was printed before comes before

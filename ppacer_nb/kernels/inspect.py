@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from papermill import inspect_notebook as papermill_inspect
 
@@ -127,15 +128,21 @@ def _parameters(path: Path, source: str, language: str) -> dict[str, ParameterIn
 def _assigned(path: Path, source: str) -> list[str]:
     """Return the names that the cell sets."""
     try:
-        statements = ast.parse(source).body
+        # Magics and shell lines become calls, as IPython has it.
+        statements = ast.parse(TransformerManager().transform_cell(source)).body
     except SyntaxError as error:
         raise NotebookError(f"the parameters cell of {path.name} is no Python: {error}.") from None
     names = []
     for statement in statements:
-        if isinstance(statement, ast.Assign):
-            names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            names.append(statement.target.id)
+        match statement:
+            case ast.Assign(targets=targets):
+                pass
+            case ast.AnnAssign(target=target):
+                targets = [target]
+            case _:
+                continue
+        nodes = [node for target in targets for node in ast.walk(target)]
+        names += [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     return names
 
 

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ppacer_nb.model.attempt import Job, Report
+from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.run_info import RunInfo
 from ppacer_nb.model.task import ExportFormat, FunctionWork, NotebookWork
 from ppacer_nb.model.values import Value
 from ppacer_nb.values import pickle_value
 
 HEADER = struct.Struct("!I")
+#: Precedes a runner's first answer: what a start-up hook of its Python prints comes before.
+START = b"\0ppacer-runner\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class StopOrder:
-    """End the attempt that runs."""
+    """End an attempt, if it has not ended yet."""
 
+    key: AttemptKey
     timed_out: bool
     reason: str
+    at_once: bool = False  #: kill, without an interrupt and a grace period before
 
 
 @dataclass(frozen=True, slots=True)

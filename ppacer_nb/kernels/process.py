@@ -15,6 +15,9 @@ from typing import Any
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
+from ppacer_nb.errors import KernelDied
+from ppacer_nb.kernels.descendants import kill_group
+
 READY_TIMEOUT = 60.0  # seconds; a kernel that imports much at its start may need long on a busy machine
 _SHORT_FOLDER = "/tmp" if os.path.isdir("/tmp") else None
 _GRACEFUL = 2.0  # seconds that a kernel gets for its own exit handlers
@@ -72,8 +75,8 @@ async def start_kernel(kernel_name: str, cwd: Path, started: Callable[[int], Non
 
     Raises
     ------
-    RuntimeError
-        If it ends or does not answer within a minute.
+    KernelDied
+        If it ends before it answers, or does not answer within a minute.
     """
     # Short, as a socket's path cannot be longer than 107 bytes; mkdtemp makes it 0700.
     folder = Path(tempfile.mkdtemp(prefix="pp-", dir=_SHORT_FOLDER))
@@ -87,24 +90,31 @@ async def start_kernel(kernel_name: str, cwd: Path, started: Callable[[int], Non
         client = manager.client()
         client.start_channels()
         kernel = Kernel(manager, client, folder)
-    except BaseException:
+    except BaseException:  # also cancelled: the runner kills what had been started
         shutil.rmtree(folder, ignore_errors=True)
         raise
     started(kernel.pid)
     try:
-        await client.wait_for_ready(timeout=READY_TIMEOUT)
+        await _ready(kernel)
     except BaseException:
+        kernel.kill()
         await kernel.close()
         raise
     return kernel
 
 
-def kill_group(pid: int) -> None:
-    """Kill the process group that `pid` leads, if there is one."""
+async def _ready(kernel: Kernel) -> None:
+    answer = asyncio.ensure_future(kernel.client.wait_for_ready(timeout=READY_TIMEOUT))
     try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # nothing of it is left
-        return
+        watched: set[asyncio.Future[Any]] = {answer, kernel.died}
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise KernelDied(f"the kernel died while it started: {kernel.died.result()}")
+        await answer
+    except RuntimeError as silence:
+        raise KernelDied(f"the kernel did not start: {silence}") from None
+    finally:
+        answer.cancel()
 
 
 def ending(returncode: int) -> str:

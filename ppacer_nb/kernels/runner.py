@@ -1,27 +1,32 @@
 """The runner: a process that drives one kernel at a time, so that no other process has to.
 
 It reads orders from a pipe and answers on another. When its orders end, which is also when the process that
-gave them dies, it kills its kernel with all that belongs to it, and ends.
+gave them dies, it kills its kernel with all that belongs to it, saves what there is, and ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from ppacer_nb.kernels.attempt import Attempt, Export
-from ppacer_nb.kernels.order import Answer, KernelStarted, Order, StopOrder, read_frame, write_frame
-from ppacer_nb.kernels.process import kill_group
+from ppacer_nb.kernels.attempt import LOST, Attempt, Export
+from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
+from ppacer_nb.kernels.order import START, Answer, Order, StopOrder, read_frame, write_frame
 from ppacer_nb.model.attempt import Ended
+from ppacer_nb.model.ids import AttemptKey
+
+_LAST_SAVE = 3.0  # seconds for saving the notebook of an attempt whose scheduler is gone
 
 
 def serve(export: Export) -> None:
     """Serve the process that started this one, over stdin and stdout, until stdin ends."""
     orders, answers = _take_over_pipes()
+    adopt_orphans()
     asyncio.run(_Runner(orders, answers, export).run())
 
 
@@ -30,7 +35,10 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
     orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
+    sys.stdout.flush()
     os.dup2(2, 1)
+    answers.write(START)
+    answers.flush()
     return orders, answers
 
 
@@ -39,24 +47,28 @@ class _Runner:
         self._orders = orders
         self._answers = answers
         self._export = export
-        self._inbox: asyncio.Queue[Order] = asyncio.Queue()
-        self._attempt: Attempt | None = None
-        self._kernel_pid: int | None = None
+        self._inbox: asyncio.Queue[Attempt] = asyncio.Queue()
+        self._attempts: dict[AttemptKey, Attempt] = {}
         self._lock = threading.Lock()
+        self._alone = False
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
+        # Besides the end of the pipe, which a process that the scheduler forked may hold open.
+        loop.add_signal_handler(signal.SIGTERM, self._be_alone)
+        die_with_parent(signal.SIGTERM)
         threading.Thread(target=self._read, args=(loop,), name="orders", daemon=True).start()
         while True:
             await self._serve(await self._inbox.get())
 
-    async def _serve(self, order: Order) -> None:
-        self._attempt = attempt = Attempt(order, self._tell, self._export)
+    async def _serve(self, attempt: Attempt) -> None:
         outcome = await attempt.run()
-        self._attempt = None
+        del self._attempts[attempt.key]
         self._tell(Ended(datetime.now(UTC), outcome))
+        if self._alone:
+            self._leave()
         await attempt.close()
-        self._kernel_pid = None
+        kill_descendants()  # a runner has one kernel at a time: whatever is left belonged to it
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """Pass on orders from the pipe until it ends; then leave nothing behind."""
@@ -65,19 +77,34 @@ class _Runner:
                 order = read_frame(self._orders)
                 loop.call_soon_threadsafe(self._take, order)
         except EOFError:
-            if self._kernel_pid is not None:
-                kill_group(self._kernel_pid)
-            os._exit(0)
+            loop.call_soon_threadsafe(self._be_alone)
+            threading.Event().wait(_LAST_SAVE)  # the loop ends the process before, unless it is stuck
+            self._leave()
 
     def _take(self, order: Order | StopOrder) -> None:
         if isinstance(order, Order):
             sys.path += [path for path in order.sys_path if path not in sys.path]
-            self._inbox.put_nowait(order)
-        elif self._attempt is not None:
-            self._attempt.stop(order)
+            attempt = Attempt(order, self._tell, self._export)
+            self._attempts[attempt.key] = attempt
+            self._inbox.put_nowait(attempt)
+        elif order.key in self._attempts:
+            self._attempts[order.key].stop(order)
+
+    def _be_alone(self) -> None:
+        """Nobody listens any more: stop what runs, at once, and end."""
+        self._alone = True
+        if not self._attempts:
+            self._leave()
+        for key, attempt in self._attempts.items():
+            attempt.stop(StopOrder(key, timed_out=False, reason=LOST, at_once=True))
+
+    def _leave(self) -> None:
+        kill_descendants()
+        os._exit(0)
 
     def _tell(self, answer: Answer) -> None:
-        if isinstance(answer, KernelStarted):
-            self._kernel_pid = answer.pid
         with self._lock:
-            write_frame(self._answers, answer)
+            try:
+                write_frame(self._answers, answer)
+            except BrokenPipeError:  # nobody listens any more; the end of the orders says so too
+                return

@@ -1,0 +1,55 @@
+"""Leaving no process behind: whose death ends whom, and ending everything that a process has started.
+
+Where there is no ``prctl`` (macOS, Windows) process groups and pipes still end what they can reach.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+import psutil
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def die_with_parent(signum: int = signal.SIGKILL) -> None:
+    """Have the kernel send this process `signum` the moment its parent (the thread that forked it) ends."""
+    _prctl(_PR_SET_PDEATHSIG, signum)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends, daemons included, so that it is found."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def kill_group(pid: int) -> None:
+    """Kill the process group that `pid` leads, if there is one."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # nothing of it is left
+        return
+
+
+def kill_descendants(pid: int | None = None) -> None:
+    """Kill everything that `pid` (this process unless given) has started, and what that has started."""
+    try:
+        family = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:  # ended by itself
+            continue
+    if pid is None and family:
+        psutil.wait_procs(family, timeout=1)  # reaps them
+        kill_descendants()  # what they started meanwhile has become ours
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
