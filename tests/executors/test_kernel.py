@@ -1,4 +1,3 @@
-# ruff: noqa: T201 (tasks print)
 """The kernel executor: slots, stops, runners that die, and what is left when everything ends."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: T201 (tasks print)
 """Functions in real kernels: what goes in, what comes out, what is seen of them, and how they fail."""
 
 from __future__ import annotations
