@@ -27,12 +27,12 @@ _emit: ContextVar[Emit | None] = ContextVar("ppacer_emit", default=None)
 class Capture:
     """Installs and removes the capture; `redirect` applies to the calling thread.
 
-    All captures of the process share one set of streams, which the first one puts in place and the last one
-    takes away: a ``dag.run()`` beside a running scheduler would otherwise hear each log record twice.
+    All captures of the process share one set of places, which the first one takes and the last one gives back:
+    a ``dag.run()`` beside a running scheduler would otherwise hear each log record twice.
     """
 
     def install(self) -> None:
-        """Take the place of ``sys.stdout`` and ``sys.stderr``, and listen to the root logger."""
+        """Stand before ``sys.stdout`` and ``sys.stderr``, and listen to the root logger."""
         _places.take()
 
     def remove(self) -> None:
@@ -42,12 +42,13 @@ class Capture:
     @contextmanager
     def redirect(self, emit: Emit) -> Iterator[None]:
         """Give what this thread writes and logs to `emit`, line by line."""
+        _places.cover()
         token = _emit.set(emit)
         try:
             yield
         finally:
-            _places.stdout.end_line()
-            _places.stderr.end_line()
+            _stdout.end(emit)
+            _stderr.end(emit)
             _emit.reset(token)
 
 
@@ -60,23 +61,53 @@ def task_logger(name: str) -> logging.Logger:
     return logger
 
 
+class _Lines:
+    """Makes lines of what threads write, each thread its own."""
+
+    def __init__(self, level: str) -> None:
+        self._level = level
+        self._local = threading.local()
+
+    def write(self, text: str, emit: Emit) -> None:
+        first, *more = text.split("\n")
+        self._open.append(first)
+        for line in more:
+            self._emit(emit)
+            self._open.append(line)
+
+    def end(self, emit: Emit) -> None:
+        """Emit the last line, though no newline came."""
+        if any(self._open):
+            self._emit(emit)
+        self._open.clear()
+
+    @property
+    def _open(self) -> list[str]:
+        """The pieces of this thread's line so far: joined once, however many they are."""
+        try:
+            return cast("list[str]", self._local.pieces)
+        except AttributeError:
+            self._local.pieces = pieces = list[str]()
+            return pieces
+
+    def _emit(self, emit: Emit) -> None:
+        text = "".join(self._open)
+        self._open.clear()
+        emit(LogLine(datetime.now(UTC), self._level, text))
+
+
 class _Stream:
     """A text stream that stands before another one, and looks like it in all else."""
 
-    def __init__(self, level: str) -> None:
-        self.behind: TextIO = sys.stdout
-        self._level = level
-        self._local = threading.local()
+    def __init__(self, lines: _Lines, behind: TextIO) -> None:
+        self.behind = behind
+        self._lines = lines
 
     def write(self, text: str) -> int:
         emit = _emit.get()
         if emit is None:
             return self.behind.write(text)
-        first, *more = text.split("\n")
-        self._open_line.append(first)
-        for line in more:
-            self._emit_line(emit)
-            self._open_line.append(line)
+        self._lines.write(text, emit)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -86,27 +117,6 @@ class _Stream:
     def flush(self) -> None:
         if _emit.get() is None:
             self.behind.flush()
-
-    def end_line(self) -> None:
-        """Emit the last line, though no newline came."""
-        emit = _emit.get()
-        if emit is not None and any(self._open_line):
-            self._emit_line(emit)
-        self._open_line.clear()
-
-    @property
-    def _open_line(self) -> list[str]:
-        """The pieces of this thread's line so far: joined once, however many they are."""
-        try:
-            return cast("list[str]", self._local.pieces)
-        except AttributeError:
-            self._local.pieces = pieces = list[str]()
-            return pieces
-
-    def _emit_line(self, emit: Emit) -> None:
-        text = "".join(self._open_line)
-        self._open_line.clear()
-        emit(LogLine(datetime.now(UTC), self._level, text))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.behind, name)
@@ -133,8 +143,6 @@ class _Places:
     """The places in the process that captures take, and how many captures hold them."""
 
     def __init__(self) -> None:
-        self.stdout = _Stream("STDOUT")
-        self.stderr = _Stream("STDERR")
         self._handler = _Handler()
         self._lock = threading.Lock()
         self._holders = 0
@@ -142,21 +150,29 @@ class _Places:
     def take(self) -> None:
         with self._lock:
             self._holders += 1
-            if self._holders > 1:
-                return
-            self.stdout.behind, self.stderr.behind = sys.stdout, sys.stderr
-            sys.stdout, sys.stderr = cast(TextIO, self.stdout), cast(TextIO, self.stderr)
-            logging.getLogger().addHandler(self._handler)
+        self.cover()
+
+    def cover(self) -> None:
+        """Stand before whatever is there now: streams are replaced by ``%%capture``, pytest and others.
+
+        Each cover is a stream of its own, so that who puts back an older one puts back what it wrote to.
+        """
+        with self._lock:
+            if not isinstance(sys.stdout, _Stream):
+                sys.stdout = cast(TextIO, _Stream(_stdout, sys.stdout))
+            if not isinstance(sys.stderr, _Stream):
+                sys.stderr = cast(TextIO, _Stream(_stderr, sys.stderr))
+            logging.getLogger().addHandler(self._handler)  # does nothing where it is already
 
     def give_back(self) -> None:
         with self._lock:
             self._holders -= 1
             if self._holders:
                 return
-            if sys.stdout is self.stdout:
-                sys.stdout = self.stdout.behind
-            if sys.stderr is self.stderr:
-                sys.stderr = self.stderr.behind
+            if isinstance(sys.stdout, _Stream):
+                sys.stdout = sys.stdout.behind
+            if isinstance(sys.stderr, _Stream):
+                sys.stderr = sys.stderr.behind
             logging.getLogger().removeHandler(self._handler)
 
 
@@ -165,5 +181,6 @@ def _handle(handler: logging.Handler, record: logging.LogRecord) -> None:
         handler.handle(record)
 
 
+_stdout, _stderr = _Lines("STDOUT"), _Lines("STDERR")
 _places = _Places()
 _task_handler = _Handler()

@@ -1,4 +1,4 @@
-"""An executed notebook as one HTML file: text, tables and figures, without the code."""
+"""An executed notebook as one HTML page."""
 
 from __future__ import annotations
 
@@ -24,19 +24,25 @@ _LEFT_OUT = {"parameters", "injected-parameters", "ppacer-failure"}
 
 
 def export_html(notebook: Path, target: Path) -> None:
-    """Write `target`, whole or not at all.
+    """Write `target`, whole or not at all: text, tables and figures, without the code.
 
     It needs nothing from the internet, but for formulas (MathJax), Mermaid diagrams and live widgets.
     """
+    values.write_whole(target, as_html(notebook, code=False).encode())
+
+
+def as_html(notebook: Path, *, code: bool) -> str:
+    """Return an executed notebook as a page, with its `code` or without."""
     config = Config()
     config.HTMLExporter.embed_images = True
-    config.HTMLExporter.exclude_input = True
-    config.HTMLExporter.exclude_input_prompt = True
-    config.HTMLExporter.exclude_output_prompt = True
-    config.TagRemovePreprocessor.enabled = True
-    config.TagRemovePreprocessor.remove_cell_tags = _LEFT_OUT
+    if not code:
+        config.HTMLExporter.exclude_input = True
+        config.HTMLExporter.exclude_input_prompt = True
+        config.HTMLExporter.exclude_output_prompt = True
+        config.TagRemovePreprocessor.enabled = True
+        config.TagRemovePreprocessor.remove_cell_tags = _LEFT_OUT
     document = nbformat.read(notebook, as_version=4)
-    title = document.metadata.get("title") or target.parent.parent.name or notebook.stem
+    title = document.metadata.get("title") or notebook.parent.parent.name or notebook.stem
     shown = [cell.source for cell in document.cells if cell.cell_type == "markdown"]
     outputs = [output for cell in document.cells for output in cell.get("outputs", [])]
     kinds = {kind for output in outputs for kind in output.get("data", {})}
@@ -47,4 +53,4 @@ def export_html(notebook: Path, target: Path) -> None:
     }
     exporter = HTMLExporter(config=config, raw_template=_TEMPLATE)
     html, _ = exporter.from_notebook_node(document, resources=resources)
-    values.write_whole(target, html.encode())
+    return str(html)

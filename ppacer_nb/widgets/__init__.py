@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ppacer_nb.scheduler.api import SchedulerApi
-from ppacer_nb.widgets.dashboard import Dashboard
+from ppacer_nb.widgets.widget import Dashboard
 
 __all__ = ["Dashboard", "dashboard"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ppacer_nb.errors import PpacerError
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
 from ppacer_nb.scheduler.api import SchedulerApi
@@ -72,18 +71,25 @@ def read(api: SchedulerApi, selection: Selection, before: Picture | None, news: 
     return Picture(selection, info, dags, counts, runs, selected)
 
 
-def read_last(api: SchedulerApi, before: Picture) -> Picture:
-    """Return the picture of a scheduler that has stopped, or is just about to: as far as it can be read."""
-    info = replace(before.info, running=False, busy=0, queued=0, problem="")
-    dags = [replace(dag, next_point=None, active_runs=0, queued_runs=0) for dag in before.dags]
-    last = replace(before, info=info, dags=dags)
-    try:
-        counts, runs = api.history.counts(), _runs(api, before.selection)
-        chosen = replace(before.selection, run_id=before.selected.run.run_id if before.selected else None)
-        selected = _selected(api, chosen, runs, before.selected, running=False)
-    except PpacerError:  # its history is closed already: what was read before is all there is
-        return last
-    return replace(last, counts=counts, runs=runs, selected=selected)
+def stopped(picture: Picture) -> Picture:
+    """Return the `picture` of a scheduler that has stopped since."""
+    info = replace(picture.info, running=False, busy=0, queued=0, problem="")
+    dags = [replace(dag, next_point=None, active_runs=0, queued_runs=0) for dag in picture.dags]
+    return replace(picture, info=info, dags=dags)
+
+
+def read_stopped(api: SchedulerApi, picture: Picture) -> Picture:
+    """Return the last `picture` of a scheduler, brought up to date from the history that it left.
+
+    Raises
+    ------
+    PpacerError
+        If the history cannot be read.
+    """
+    counts, runs = api.history.counts(), _runs(api, picture.selection)
+    shown = picture.selected.run.run_id if picture.selected is not None else None
+    selected = _selected(api, replace(picture.selection, run_id=shown), runs, picture.selected)
+    return replace(stopped(picture), counts=counts, runs=runs, selected=selected)
 
 
 def _runs(api: SchedulerApi, selection: Selection) -> list[RunRecord]:
@@ -99,8 +105,6 @@ def _selected(
     selection: Selection,
     runs: Sequence[RunRecord],
     before: RunPicture | None,
-    *,
-    running: bool = True,
 ) -> RunPicture | None:
     run_id = _run_id(selection, runs)
     if run_id is None:
@@ -115,6 +119,6 @@ def _selected(
         run,
         known,
         api.history.attempts(run_id),
-        api.progress(run_id) if running and not run.state.is_terminal else [],
+        [] if run.state.is_terminal else api.progress(run_id),
         api.history.logs(run_id, task_id=selection.task_id, attempt=selection.attempt, limit=LOG_LINES),
     )

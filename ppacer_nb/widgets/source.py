@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from ppacer_nb.errors import NotRunning, PpacerError, SchedulerError
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.scheduler.offline import OfflineScheduler
-from ppacer_nb.widgets.reading import Picture, Selection, read, read_last
+from ppacer_nb.widgets.reading import Picture, Selection, read, read_stopped, stopped
 from ppacer_nb.widgets.updater import EVERYTHING, NOTHING, News
 
 
@@ -39,31 +41,48 @@ class Source:
             if self.picture.info.running:
                 try:
                     self.picture = read(self._api, selection, self.picture, news)
-                except NotRunning:
-                    self.picture = read_last(self._api, self.picture)
-            if not self.picture.info.running and selection != self.picture.selection:
-                self.picture = self._read_history(selection)
+                except PpacerError:
+                    if self._is_running():
+                        raise
+                    self.picture = stopped(self.picture)
+            elif selection != self.picture.selection:
+                with self._history() as left:
+                    info = self.picture.info
+                    self.picture = replace(read(left, selection, self.picture, NOTHING), info=info)
 
     def end(self) -> None:
-        """Take the last picture, as the scheduler is stopping right now."""
-        with self._lock:
-            if self.picture.info.running:
-                self.picture = read_last(self._api, self.picture)
+        """Take the last picture of a scheduler that has just let go of its history.
 
-    def _read_history(self, selection: Selection) -> Picture:
-        """Read the store of a scheduler that has stopped; it is open for a moment only."""
+        Whoever stopped it waits meanwhile, so nobody else can want the store.
+        """
+        with self._lock:
+            try:
+                with self._history() as left:
+                    self.picture = read_stopped(left, self.picture)
+            except PpacerError:  # in memory, or taken by another process: what was seen last is all there is
+                self.picture = stopped(self.picture)
+
+    def _is_running(self) -> bool:
         try:
-            return read(self._api, selection, self.picture, NOTHING)  # an `OfflineScheduler` still can
+            return self._api.info().running
         except NotRunning:
-            path = Path(self.picture.info.store)
+            return False
+
+    @contextmanager
+    def _history(self) -> Iterator[SchedulerApi]:
+        """Give what a scheduler that has stopped left behind; its store is open for a moment only."""
+        if isinstance(self._api, OfflineScheduler):
+            yield self._api
+            return
+        path = Path(self.picture.info.store)
         if not path.is_file():
             raise SchedulerError("the scheduler has stopped, and its history was in memory only.")
         try:
-            with OfflineScheduler(path) as offline:
-                picture = read(offline, selection, self.picture, NOTHING)
+            offline = OfflineScheduler(path)
         except PpacerError as error:
             raise SchedulerError(
                 "the scheduler of this dashboard has stopped, and its history cannot be read from here "
                 f"({error}) %ppacer dashboard shows the one that runs now."
             ) from error
-        return replace(picture, info=self.picture.info)
+        with offline:
+            yield offline

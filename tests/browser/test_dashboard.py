@@ -189,14 +189,30 @@ def test_a_saved_notebook_is_exported_with_the_state_it_was_displayed_in(
     assert "ValueError: no good" in html
 
 
-def test_an_executed_notebook_opens_in_a_tab_of_its_own(
-    jupyterlab: JupyterLab, notebook: OpenNotebook, shown: Locator
+def test_an_executed_notebook_is_shown_below_its_run_and_opens_in_a_tab_of_its_own(
+    notebook: OpenNotebook, shown: Locator
 ) -> None:
     trigger(shown, "kept")
-    shown.get_by_role("link", name="notebook").click(timeout=SOON_MS)
+    shown.get_by_role("button", name="notebook").click(timeout=SOON_MS)
+    page = shown.frame_locator("iframe.pd-document")
+    expect(page.locator("body")).to_contain_text("return sum(rows)", timeout=SOON_MS)
+    shown.get_by_role("link", name="Open in a tab").click()
     expect(
         notebook.page.locator("#jp-main-dock-panel").get_by_role("tab", name="total.1.ipynb")
     ).to_be_visible(timeout=SOON_MS)
+
+
+def test_an_open_file_goes_when_it_is_closed_and_when_another_run_is_chosen(shown: Locator) -> None:
+    trigger(shown, "kept")
+    opened = shown.locator("iframe.pd-document")
+    for close in (
+        shown.get_by_role("button", name="Close"),
+        shown.get_by_role("button", name="Trigger daily_sales"),
+    ):
+        shown.get_by_role("button", name="notebook").click(timeout=SOON_MS)
+        expect(opened).to_be_visible(timeout=SOON_MS)
+        close.click()
+        expect(opened).to_be_hidden(timeout=SOON_MS)
 
 
 def test_the_path_of_a_file_out_of_the_servers_reach_can_be_copied(
@@ -207,7 +223,9 @@ def test_the_path_of_a_file_out_of_the_servers_reach_can_be_copied(
     opened.run_cell(0)
     trigger(opened.dashboard(), "kept")
     opened.dashboard().get_by_role("button", name="notebook").click(timeout=SOON_MS)
-    expect(opened.dashboard()).to_contain_text("path copied")
+    expect(opened.dashboard().get_by_role("link", name="Open in a tab")).to_be_hidden()
+    opened.dashboard().get_by_role("button", name="Copy path").click()
+    expect(opened.dashboard()).to_contain_text("Copied")
     copied = Path(page.evaluate("() => navigator.clipboard.readText()"))
     assert copied.is_file()
     assert copied.name == "total.1.ipynb"

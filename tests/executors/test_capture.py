@@ -222,3 +222,15 @@ def test_what_coroutines_write_is_the_tasks() -> None:
         ("STDOUT", "in a thread"),
         ("STDOUT", "in a coroutine"),
     ]
+
+
+def test_streams_that_others_have_put_in_place_since_are_captured_too() -> None:
+    others = io.StringIO()
+    with installed() as capture:
+        covered = sys.stdout
+        with contextlib.redirect_stdout(others):
+            assert lines_by(capture, lambda: print("task")) == [("STDOUT", "task")]
+            print("cell")
+        assert sys.stdout is covered
+        assert lines_by(capture, lambda: print("task again")) == [("STDOUT", "task again")]
+    assert others.getvalue() == "cell\n"

@@ -251,3 +251,25 @@ def test_markup_from_a_task_is_escaped_in_the_still_picture(tmp_path: Path) -> N
     assert "<script" not in html
     found.close()
     scheduler.stop(wait=timedelta(0))
+
+
+def test_runs_that_the_stop_cancelled_are_shown_as_cancelled(scheduler: Scheduler, shown: Dashboard) -> None:
+    scheduler.trigger("waiting")
+    until(shown, lambda: shown.scheduler["busy"] == 1)
+    scheduler.stop(wait=timedelta(0))
+    until(shown, lambda: not shown.scheduler["running"])
+    assert [run["state"] for run in shown.runs] == ["cancelled"]
+    assert shown.run["state"] == "cancelled"
+    assert shown.scheduler["runs"]["cancelled"] == 1
+
+
+def test_a_dashboard_that_looks_back_leaves_the_store_to_the_next_scheduler(
+    scheduler: Scheduler, shown: Dashboard, tmp_path: Path
+) -> None:
+    scheduler.stop(wait=timedelta(0))
+    following = Scheduler(SchedulerOptions(store=tmp_path / "p.duckdb", runs_folder=tmp_path))
+    until(shown, lambda: not shown.scheduler["running"])
+    ask(shown, "select", dag_id="sales")
+    until(shown, lambda: shown.notice != {})
+    assert "%ppacer dashboard shows the one that runs now" in shown.notice["text"]
+    following.stop(wait=timedelta(0))

@@ -2,7 +2,7 @@
 
 import { badge, selectable } from "./controls.js";
 import { attribute, h, keyed, text, visible } from "./dom.js";
-import { fileLink } from "./files.js";
+import { fileButton } from "./files.js";
 import { durationText } from "./runs.js";
 import { age } from "./time.js";
 
@@ -91,7 +91,7 @@ export function attemptsPanel({ model, send, ticker }) {
       attribute(result, "class", it.result ? "pd-result pd-mono" : "pd-result pd-muted");
       text(worker, it.worker);
       const paths = JSON.stringify(it.files);
-      if (paths !== shown) files.replaceChildren(...it.files.map((file) => fileLink(model, file)));
+      if (paths !== shown) files.replaceChildren(...it.files.map((file) => fileButton(send, it, file)));
       shown = paths;
     };
     return selectable(row, () => choose(task, attempt));
@@ -104,7 +104,7 @@ export function attemptsPanel({ model, send, ticker }) {
     visible(table, attempts.length > 0);
     visible(empty, attempts.length === 0);
   }
-  return { element, traits: ["attempts", "selection", "scheduler", "notebook"], update };
+  return { element, traits: ["attempts", "selection", "scheduler"], update };
 }
 
 function resultText(it) {

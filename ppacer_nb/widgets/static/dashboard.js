@@ -30,8 +30,11 @@ export function render({ model, el }) {
   };
 }
 
-/** Keep a panel up to date: once per message, however many of its traits that changes. */
-function follow(model, { traits, update }) {
+/**
+ * Keep a panel up to date: once per message, however many of its traits that changes. One that has a method
+ * `hear` gets the messages that are no traits.
+ */
+function follow(model, { traits, update, hear }) {
   let waiting = false;
   const later = () => {
     if (waiting) return;
@@ -42,8 +45,10 @@ function follow(model, { traits, update }) {
     });
   };
   for (const trait of traits) model.on(`change:${trait}`, later);
+  if (hear) model.on("msg:custom", hear);
   update();
   return () => {
+    if (hear) model.off("msg:custom", hear);
     for (const trait of traits) model.off(`change:${trait}`, later);
   };
 }

@@ -1,28 +1,69 @@
-// Files that attempts left: links where the Jupyter server can reach them, and their paths to copy elsewhere.
+// Files that attempts left: the dashboard shows them below their run, as most Jupyter servers serve no files in
+// folders whose names begin with a dot.
 
-import { h } from "./dom.js";
+import { button } from "./controls.js";
+import { h, text, visible } from "./dom.js";
 
-/** Return a link to a file, or a button that copies its path. */
-export function fileLink(model, { kind, path, shown }) {
-  const onServer = serverPath(model, path);
-  if (onServer === null) {
-    const copy = h("button", { type: "button", class: "pd-button pd-quiet", title: `Copy the path\n${path}` }, kind);
-    copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(path);
-      copy.textContent = "path copied";
-      setTimeout(() => (copy.textContent = kind), 1500);
-    });
-    return copy;
+/** Return a button that opens a file of an attempt. */
+export function fileButton(send, { task, attempt }, { kind, shown }) {
+  const open = (event) => {
+    event.stopPropagation(); // the row that it stands in can be chosen too
+    send({ command: "open", task, attempt, kind });
+  };
+  return button(kind, open, { class: "pd-button pd-quiet", title: shown });
+}
+
+/** The file that is open. */
+export function viewerPanel({ model }) {
+  const title = h("h3");
+  const place = h("span", { class: "pd-mono pd-muted pd-path" });
+  const copy = button("Copy path", () => copyPath(), { class: "pd-button pd-quiet" });
+  const link = h("a", { class: "pd-link", target: "_blank", rel: "noopener" }, "Open in a tab");
+  const close = button("Close", () => show(null), { class: "pd-button pd-quiet" });
+  const page = h("div");
+  const head = h("div", { class: "pd-panel-head" }, title, place, h("div", { class: "pd-actions" }, link, copy, close));
+  const element = h("section", { "aria-label": "Open file" }, head, page);
+  let opened = null;
+
+  async function copyPath() {
+    await navigator.clipboard.writeText(opened.path);
+    copy.textContent = "Copied";
+    setTimeout(() => (copy.textContent = "Copy path"), 1500);
   }
-  const link = h(
-    "a",
-    { class: "pd-link", href: address(onServer), target: "_blank", rel: "noopener", title: shown },
-    kind,
-  );
-  // Within JupyterLab and Notebook the application opens it, in a tab of its own.
-  link.dataset.commandlinkerCommand = "docmanager:open";
-  link.dataset.commandlinkerArgs = JSON.stringify({ path: onServer });
-  return link;
+
+  function show(file) {
+    opened = file && { ...file, run: model.get("run").id };
+    visible(element, file !== null);
+    page.replaceChildren();
+    if (file === null) return;
+    const onServer = serverPath(model, file.path);
+    text(title, file.title);
+    text(place, file.path);
+    // Scripts may run, for charts; without allow-same-origin they reach nothing outside the frame. It is made
+    // when it is seen: Chromium lays out nothing in a frame that was made while it was hidden.
+    const sandbox = "allow-scripts allow-popups";
+    page.append(h("iframe", { class: "pd-document", title: file.title, sandbox, srcdoc: file.html }));
+    visible(link, onServer !== null);
+    if (onServer !== null) {
+      link.href = address(onServer);
+      // Within JupyterLab and Notebook the application opens it, in a tab of its own.
+      link.dataset.commandlinkerCommand = "docmanager:open";
+      link.dataset.commandlinkerArgs = JSON.stringify({ path: onServer });
+    }
+    element.scrollIntoView({ block: "nearest" });
+  }
+
+  show(null);
+  return {
+    element,
+    traits: ["run"],
+    update() {
+      if (opened && opened.run !== model.get("run").id) show(null);
+    },
+    hear(message) {
+      if (message.command === "document") show(message);
+    },
+  };
 }
 
 /**

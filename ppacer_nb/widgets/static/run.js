@@ -3,6 +3,7 @@
 import { attemptsPanel, errorsPanel } from "./attempts.js";
 import { badge, button, confirmedButton } from "./controls.js";
 import { attribute, h, text, visible } from "./dom.js";
+import { viewerPanel } from "./files.js";
 import { graphPanel } from "./graph.js";
 import { logsPanel } from "./logs.js";
 import { durationText, zoneOf } from "./runs.js";
@@ -10,7 +11,7 @@ import { age, fullIn, when } from "./time.js";
 
 /** The selected run with all its parts. */
 export function runPanels(context) {
-  const parts = [runHeader(context), ...[errorsPanel, graphPanel, attemptsPanel, logsPanel].map((p) => p(context))];
+  const parts = [runHeader(context), ...[errorsPanel, graphPanel, attemptsPanel, viewerPanel, logsPanel].map((p) => p(context))];
   const empty = h("p", { class: "pd-empty" }, "A run's graph, attempts and log appear here.");
   const element = h(
     "section",

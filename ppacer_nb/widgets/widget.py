@@ -15,11 +15,12 @@ from typing import Any, Protocol, runtime_checkable
 import anywidget
 import traitlets
 
-from ppacer_nb.errors import PpacerError
+from ppacer_nb.errors import NotFound, PpacerError
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.views import answers
 from ppacer_nb.views.tables import Rendered
 from ppacer_nb.widgets import assets
+from ppacer_nb.widgets.documents import document_of
 from ppacer_nb.widgets.reading import Selection
 from ppacer_nb.widgets.snapshot import snapshot
 from ppacer_nb.widgets.source import Source
@@ -170,6 +171,16 @@ class Dashboard(anywidget.AnyWidget):
         self._is_stopping = False
         self._updater.tell()
 
+    def _open(self, content: Mapping[str, Any]) -> None:
+        # As a message and not as a trait: it may be large, and nothing else needs it.
+        selected = self._source.picture.selected
+        attempts = selected.attempts if selected is not None else []
+        for attempt in attempts:
+            if [attempt.task_id, attempt.attempt] == [content["task"], content["attempt"]]:
+                self.send({"command": "document", **document_of(attempt, str(content["kind"]))})
+                return
+        raise NotFound("what was asked for belongs to another run than the one shown now.")
+
     def _dismiss(self, _: Mapping[str, Any]) -> None:
         self._said = {}
 
@@ -190,5 +201,6 @@ _COMMANDS: dict[str, Callable[[Dashboard, Mapping[str, Any]], None]] = {
     "trigger": Dashboard._trigger,
     "cancel": Dashboard._cancel,
     "stop": Dashboard._stop,
+    "open": Dashboard._open,
     "dismiss": Dashboard._dismiss,
 }
