@@ -27,7 +27,7 @@ _emit: ContextVar[Emit | None] = ContextVar("ppacer_emit", default=None)
 class Capture:
     """Installs and removes the capture; `redirect` applies to the calling thread.
 
-    All captures of the process share one set of places, which the first one takes and the last one gives back:
+    All captures of the process share one set of places, which the first takes and the last gives back:
     a ``dag.run()`` beside a running scheduler would otherwise hear each log record twice.
     """
 
