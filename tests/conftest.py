@@ -14,6 +14,11 @@ settings.register_profile("ppacer", deadline=None, derandomize=True, max_example
 settings.load_profile("ppacer")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests in a browser last: from the first one on, Playwright's event loop runs in this thread."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 @pytest.fixture(autouse=True)
 def _process_is_left_as_it_was() -> Iterator[None]:
     """Whatever a test started has given back the streams and the root logger when it ends."""

@@ -23,6 +23,7 @@ from ppacer_nb.authoring.head import (
     tags_of,
     zone_of,
 )
+from ppacer_nb.authoring.live import live_graph
 from ppacer_nb.authoring.nodes import TaskNode
 from ppacer_nb.errors import DefinitionError, DuplicateId
 from ppacer_nb.model.dag import DagSpec, check_references, in_order
@@ -183,6 +184,8 @@ class DAG:
     ) -> RunResult:
         """Run the DAG here and now, to the end, and return what came out.
 
+        In a notebook its graph under the cell shows how far it has come.
+
         Parameters
         ----------
         logical_date
@@ -217,6 +220,7 @@ class DAG:
             params=params or {},
             store=Path(store) if store is not None else None,
             executor=executor,
+            on_change=live_graph(spec),
         )
 
     def mermaid(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import shutil
 import sys
 from collections import deque
 from collections.abc import AsyncIterator
@@ -93,6 +94,7 @@ class KernelExecutor:
         await asyncio.gather(*(runner.close() for runner in [*self._idle, *self._busy.values()]))
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await asyncio.gather(*(runner.close() for runner in self._idle))  # those that were just starting
 
     async def _run(self, runner: _Runner, job: Job, listener: Listener) -> None:
         try:
@@ -124,7 +126,7 @@ class _Runner:
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
-        self._kernel_pid: int | None = None
+        self._kernel: KernelStarted | None = None
         self._said = ""
         self._has_begun = False
         self._listening: asyncio.Task[None] | None = None
@@ -171,7 +173,7 @@ class _Runner:
             except asyncio.IncompleteReadError:
                 return
             if isinstance(answer, KernelStarted):
-                self._kernel_pid = answer.pid
+                self._kernel = answer
             else:
                 yield answer
 
@@ -193,10 +195,12 @@ class _Runner:
 
     async def kill(self) -> None:
         """End the process and its kernel, and wait for that."""
-        if self._kernel_pid is not None:
-            kill_group(self._kernel_pid)
-            self._kernel_pid = None
-        if self._process is not None:
+        if self._process is None:
+            return
+        if self._process.returncode != 0:  # one that ended in order has seen to its kernel
+            if self._kernel is not None:
+                kill_group(self._kernel.pid)
+                shutil.rmtree(self._kernel.folder, ignore_errors=True)
             kill_group(self._process.pid)
             await self._process.wait()
         if self._listening is not None:

@@ -136,7 +136,7 @@ class Attempt:
         name = notebook.metadata.kernelspec.name if "kernelspec" in notebook.metadata else "python3"
         if isinstance(self.order.what, NotebookOrder) and self.order.what.kernel_name is not None:
             name = self.order.what.kernel_name
-        self._kernel = await start_kernel(name, self.order.cwd, lambda pid: self._tell(KernelStarted(pid)))
+        self._kernel = await start_kernel(name, self.order.cwd, self._announce)
         client = Client(notebook, self._kernel, self._tell)
         try:
             await client.prepare(self.order.sys_path)
@@ -154,6 +154,9 @@ class Attempt:
             self._say_early_exit(client)
         self._value = client.value if isinstance(self.order.what, FunctionOrder) else self._path_as_value()
         return None
+
+    def _announce(self, kernel: Kernel) -> None:
+        self._tell(KernelStarted(kernel.pid, kernel.folder))
 
     def _cell_error(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
         if raised.ename == "SystemExit":

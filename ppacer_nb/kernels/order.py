@@ -73,9 +73,10 @@ class StopOrder:
 
 @dataclass(frozen=True, slots=True)
 class KernelStarted:
-    """Tells the executor which process group to kill, should the runner die."""
+    """Tells the executor what to do away with, should the runner die: a process group, and a folder."""
 
     pid: int
+    folder: Path
 
 
 Answer = Report | KernelStarted

@@ -22,6 +22,8 @@ READY_TIMEOUT = 60.0  # seconds; a kernel that imports much at its start may nee
 _SHORT_FOLDER = "/tmp" if os.path.isdir("/tmp") else None
 _GRACEFUL = 2.0  # seconds that a kernel gets for its own exit handlers
 
+_folders: set[Path] = set()  # of kernels that are not closed yet
+
 
 class Kernel:
     """One started kernel. Its process leads a process group of its own, with all that its cells start."""
@@ -30,7 +32,7 @@ class Kernel:
         self.manager = manager
         self.client = client
         self.language = manager.kernel_spec.language if manager.kernel_spec is not None else ""
-        self._folder = folder
+        self.folder = folder
         self._process = manager.provisioner.process  # type: ignore[union-attr]
         self.pid: int = self._process.pid
         self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -54,7 +56,7 @@ class Kernel:
             self.kill()
             self.client.stop_channels()
             await self.manager.cleanup_resources()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _remove(self.folder)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Resolve `died` the moment the process ends: a thread waits for it, nothing polls."""
@@ -70,8 +72,8 @@ class Kernel:
         threading.Thread(target=wait, name=f"wait-for-{self.pid}", daemon=True).start()
 
 
-async def start_kernel(kernel_name: str, cwd: Path, started: Callable[[int], None]) -> Kernel:
-    """Start a kernel and wait until it answers; `started` hears its pid before that.
+async def start_kernel(kernel_name: str, cwd: Path, started: Callable[[Kernel], None]) -> Kernel:
+    """Start a kernel and wait until it answers; `started` gets it before that.
 
     Raises
     ------
@@ -80,6 +82,7 @@ async def start_kernel(kernel_name: str, cwd: Path, started: Callable[[int], Non
     """
     # Short, as a socket's path cannot be longer than 107 bytes; mkdtemp makes it 0700.
     folder = Path(tempfile.mkdtemp(prefix="pp-", dir=_SHORT_FOLDER))
+    _folders.add(folder)
     manager = AsyncKernelManager(kernel_name=kernel_name, connection_file=str(folder / "kernel.json"))
     manager.transport, manager.ip = "ipc", str(folder / "s")
     arguments: dict[str, Any] = {"cwd": str(cwd)}
@@ -91,9 +94,9 @@ async def start_kernel(kernel_name: str, cwd: Path, started: Callable[[int], Non
         client.start_channels()
         kernel = Kernel(manager, client, folder)
     except BaseException:  # also cancelled: the runner kills what had been started
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         raise
-    started(kernel.pid)
+    started(kernel)
     try:
         await _ready(kernel)
     except BaseException:
@@ -101,6 +104,17 @@ async def start_kernel(kernel_name: str, cwd: Path, started: Callable[[int], Non
         await kernel.close()
         raise
     return kernel
+
+
+def remove_folders() -> None:
+    """Remove what kernels keep on disk that were not closed, as this process ends without doing so."""
+    for folder in list(_folders):
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _folders.discard(folder)
 
 
 async def _ready(kernel: Kernel) -> None:

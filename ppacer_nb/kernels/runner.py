@@ -17,6 +17,7 @@ from typing import BinaryIO
 from ppacer_nb.kernels.attempt import LOST, Attempt, Export
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
 from ppacer_nb.kernels.order import START, Answer, Order, StopOrder, read_frame, write_frame
+from ppacer_nb.kernels.process import remove_folders
 from ppacer_nb.model.attempt import Ended
 from ppacer_nb.model.ids import AttemptKey
 
@@ -100,6 +101,7 @@ class _Runner:
 
     def _leave(self) -> None:
         kill_descendants()
+        remove_folders()
         os._exit(0)
 
     def _tell(self, answer: Answer) -> None:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,8 @@ from ppacer_nb.views.answers import Reader, run_page
 from ppacer_nb.views.tables import Rendered
 
 EXECUTORS = ("kernel", "thread")
+#: Between two calls of `on_change`, in seconds; the end of the run is told at once.
+PAUSE = 0.25
 OnChange = Callable[[RunRecord, Sequence[AttemptRecord]], None]
 
 
@@ -122,7 +124,8 @@ def run_once(
 ) -> RunResult:
     """Run `dag` to its end in a scheduler of its own and return what came out. See `DAG.run`.
 
-    `on_change` is called, in the calling thread, with the run and its attempts whenever they changed.
+    `on_change` is called, in the calling thread, with the run and its attempts when they have changed, a few
+    times a second at most.
     """
     temporary = None if store is not None else Path(tempfile.mkdtemp(prefix="ppacer-"))
     folder = temporary if store is None else store.absolute().parent / "runs"
@@ -180,6 +183,7 @@ def _follow(scheduler: Scheduler, run_id: str, end: Future[RunState], on_change:
         assert run is not None
         on_change(run, scheduler.history.attempts(run_id))
         if more is not None:
+            wait([end], timeout=PAUSE)
             more = changes.get()
     unsubscribe()
 

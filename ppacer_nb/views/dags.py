@@ -12,11 +12,11 @@ from ppacer_nb.status import AttemptState, TriggerRule
 from ppacer_nb.views.graph import Graph, GraphEdge, GraphNode
 
 
-def dag_graph(dag: DagSpec) -> Graph:
-    """Return the graph of a definition; each task's details say its options."""
+def dag_graph(dag: DagSpec, states: Mapping[str, AttemptState] | None = None) -> Graph:
+    """Return the graph of a definition, or of a run of it; each task's details say its options."""
     shapes = [_shape(task) for task in dag.tasks.values()]
     details = {task.id: _details(task) for task in dag.tasks.values()}
-    return Graph(_title(dag), _nodes(shapes, details, {}), _edges(shapes))
+    return Graph(_title(dag), _nodes(shapes, details, states or {}), _edges(shapes))
 
 
 def run_graph(version: DagVersion, states: Mapping[str, AttemptState]) -> Graph:

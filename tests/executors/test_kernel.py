@@ -50,6 +50,10 @@ def kernel_of(trial: Trial) -> psutil.Process:
     return psutil.Process(int(started.worker.rpartition(" ")[2]))
 
 
+def folder_of(kernel: psutil.Process) -> Path:
+    return Path(kernel.cmdline()[kernel.cmdline().index("-f") + 1]).parent
+
+
 def test_no_more_attempts_run_at_once_than_there_are_slots_and_runners_are_used_again(lab: Lab) -> None:
     def meet(folder: str) -> int:
         import os
@@ -104,9 +108,11 @@ def test_a_stop_that_comes_late_hits_nobody_else(lab: Lab) -> None:
 def test_a_runner_that_is_killed_ends_its_attempt_at_once_and_its_kernel_with_it(lab: Lab) -> None:
     trial = running(lab)
     kernel = kernel_of(trial)
+    folder = folder_of(kernel)
     (runner,) = psutil.Process().children()
     runner.kill()
     lab.finish(trial)
+    assert not folder.exists()
     assert trial.error.kind == "KernelDied"
     assert "the runner of this attempt died: its process was killed by SIGKILL" in trial.error.message
     assert_gone(kernel)
@@ -142,6 +148,15 @@ def test_closing_cancels_what_runs_and_waits_keeps_its_output_and_leaves_no_proc
 
 async def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def test_closing_ends_a_runner_that_is_just_starting(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, slots=1)
+    trial = lab.start(nothing)
+    lab.close()
+    assert isinstance(trial.outcome, Cancelled)
+    assert trial.outcome.reason == "the scheduler was stopped"
+    assert psutil.Process().children() == []
 
 
 def test_nothing_outlives_the_schedulers_process_and_the_notebook_says_interrupted(tmp_path: Path) -> None:
@@ -211,7 +226,7 @@ def test_what_a_runner_or_its_libraries_print_does_not_harm_its_answers(lab: Lab
 def test_a_kernel_is_reached_over_sockets_in_a_private_folder_that_goes_with_it(lab: Lab) -> None:
     trial = running(lab)
     kernel = kernel_of(trial)
-    connection = Path(kernel.cmdline()[kernel.cmdline().index("-f") + 1])
+    connection = folder_of(kernel) / "kernel.json"
     assert stat.S_IMODE(connection.parent.stat().st_mode) & 0o777 == 0o700
     assert '"transport": "ipc"' in connection.read_text()
     sockets = [path for path in connection.parent.iterdir() if stat.S_ISSOCK(path.stat().st_mode)]
