@@ -15,7 +15,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import display
 
 from ppacer_nb import commands
-from ppacer_nb.errors import InvalidOption, NotRunning, PpacerError
+from ppacer_nb.errors import InvalidOption, PpacerError
 from ppacer_nb.model.durations import parse_duration
 from ppacer_nb.model.history import QueryResult
 from ppacer_nb.scheduler.api import SchedulerApi
@@ -206,13 +206,11 @@ class PpacerMagics(Magics):
     def _show_dashboard(self, _: argparse.Namespace) -> None:
         if self._dashboard is not None:
             self._dashboard.close()
-        scheduler = self._session.running()
-        if scheduler is None:
-            raise NotRunning("there is nothing to watch, as no scheduler is running: %ppacer start first.")
         # Not at the top: widgets take a while to import, and a terminal never needs them.
         from ppacer_nb.widgets import dashboard
 
-        self._dashboard = dashboard(scheduler)
+        with self._session.api() as api:
+            self._dashboard = dashboard(api)
         display(self._dashboard)
 
     def _help(self, given: argparse.Namespace) -> Rendered:

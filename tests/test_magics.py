@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
+from ipywidgets import Widget
 
 from ppacer_nb.authoring import registry
 from ppacer_nb.magics import PpacerMagics
@@ -27,6 +28,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     yield found
     found.run("%ppacer stop --wait 0")
     assert not _magics(found)._session.is_running
+    Widget.close_all()
     registry.forget_all()
     InteractiveShell.clear_instance()
 
@@ -181,6 +183,21 @@ def test_after_a_stop_the_history_can_still_be_read(shell: Shell) -> None:
     assert run_id in shell.run("%ppacer runs")
     assert "No scheduler is running" in shell.run("%ppacer status")
     assert "no scheduler is running" in shell.run("%ppacer trigger sales").lower()
+
+
+def test_after_a_stop_the_dashboard_shows_the_history_and_leaves_the_store_to_the_next_scheduler(
+    shell: Shell,
+) -> None:
+    sales_dag()
+    shell.run("%ppacer start")
+    run_id = finished_run(shell, "sales")
+    shell.run("%ppacer dashboard")
+    shell.run("%ppacer stop")
+    shown = shell.run("%ppacer dashboard")
+    assert "No scheduler is running" in shown
+    assert run_id in shown
+    assert "No scheduler is running" not in shell.run("%ppacer start")
+    assert "No scheduler is running" not in shell.run("%ppacer dashboard")
 
 
 def test_help_names_every_command(shell: Shell) -> None:

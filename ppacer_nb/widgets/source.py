@@ -71,9 +71,6 @@ class Source:
     @contextmanager
     def _history(self) -> Iterator[SchedulerApi]:
         """Give what a scheduler that has stopped left behind; its store is open for a moment only."""
-        if isinstance(self._api, OfflineScheduler):
-            yield self._api
-            return
         path = Path(self.picture.info.store)
         if not path.is_file():
             raise SchedulerError("the scheduler has stopped, and its history was in memory only.")
