@@ -25,7 +25,10 @@ def decode(data: bytes, type_: Any) -> Any:
     ValueError
         If `data` is no such value; the message says where.
     """
-    return msgspec.json.decode(data, type=type_, dec_hook=_from_text)
+    try:
+        return msgspec.json.decode(data, type=type_, dec_hook=_from_text)
+    except msgspec.MsgspecError as error:  # a ValueError by itself only since msgspec 0.21
+        raise ValueError(str(error)) from None
 
 
 def error_of(name: str, message: str) -> errors.PpacerError:
