@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -72,10 +73,13 @@ def _watch(scheduler: Scheduler, write: Write) -> list[RunRecord]:
     changes: SimpleQueue[frozenset[str]] = SimpleQueue()
     unsubscribe = scheduler.subscribe(changes.put)
     progress = Progress(write)
+    begun_at = scheduler.info().started_at
+    assert begun_at is not None
     ended: list[RunRecord] = []
     while len(ended) < RUNS:
         changes.get()
-        runs = scheduler.history.runs(limit=RUNS + 1)
+        latest = scheduler.history.runs(limit=RUNS)
+        runs = [run for run in latest if run.created_at >= begun_at]  # the rest is of an earlier demo
         for run in reversed(runs):
             progress(run, scheduler.history.attempts(run.run_id))
         ended = [run for run in runs if run.state.is_terminal]
@@ -89,8 +93,9 @@ def _say_where(scheduler: Scheduler, run: RunRecord, store: Path, quickstart: Pa
     for attempt in scheduler.history.attempts(run.run_id):
         if attempt.files.report is not None:
             write(f"HTML report         {attempt.files.report}")
-    write(f"\nLook further:        cd {quickstart.parent} && ppacer show && ppacer logs")
-    write(f"In JupyterLab:      jupyter lab {quickstart}")
+    programs = "" if shutil.which("ppacer") else f"{Path(sys.executable).parent}/"
+    write(f"\nLook further        cd {quickstart.parent} && {programs}ppacer show && {programs}ppacer logs")
+    write(f"In JupyterLab       {programs}jupyter lab {quickstart}")
 
 
 def _copied(name: str, folder: Path) -> Path:
