@@ -19,6 +19,8 @@ _MARGIN = 20.0
 _HEADER = 36.0
 _LEGEND = 36.0
 _NARROWEST = 240.0
+_TITLE_ADVANCE, _COUNT_WIDTH = 8.5, 90.0  # of a character of the title, and of the number of tasks behind it
+_WIDEST_HEADLINE = 480.0  # a longer title is cut in its middle, unless the graph is wider
 _SMALLEST_SCALE = 0.7  # below that the text is too small, and the picture scrolls instead of shrinking
 _NAMED_IN_TOOLTIP = 6
 
@@ -39,7 +41,7 @@ def to_svg(graph: Graph, *, layout: GraphLayout | None = None) -> str:
     placed = layout_of(graph) if layout is None else layout
     nodes = {node.id: node for node in graph.nodes}
     legend = _legend(graph)
-    width = max(placed.width, _legend_width(legend), _NARROWEST) + 2 * _MARGIN
+    width = max(placed.width, _legend_width(legend), _headline_width(graph), _NARROWEST) + 2 * _MARGIN
     height = placed.height + 2 * _MARGIN + _HEADER + (_LEGEND if legend else 0)
     body = "".join(
         [
@@ -67,11 +69,15 @@ def to_svg(graph: Graph, *, layout: GraphLayout | None = None) -> str:
 
 
 def _headline(graph: Graph, width: float) -> str:
-    title = middle_ellipsis(one_line(graph.title), int((width - 2 * _MARGIN - 90) / 8.5))
+    title = middle_ellipsis(one_line(graph.title), int((width - 2 * _MARGIN - _COUNT_WIDTH) / _TITLE_ADVANCE))
     return (
         f'<text class="ppacer-title" x="{_n(_MARGIN)}" y="{_n(_MARGIN + 12)}">{escape(title)}'
         f'<tspan class="ppacer-note" dx="10">{count_of(len(graph.nodes), "task")}</tspan></text>'
     )
+
+
+def _headline_width(graph: Graph) -> float:
+    return min(len(one_line(graph.title)) * _TITLE_ADVANCE + _COUNT_WIDTH, _WIDEST_HEADLINE)
 
 
 def _box(box: Box, node: GraphNode) -> str:

@@ -126,3 +126,9 @@ def test_a_wide_picture_scrolls_instead_of_shrinking_out_of_sight() -> None:
     assert html.startswith('<div style="overflow-x:auto')
     width, least = re.search(r' width="([\d.]+)".*?min-width:([\d.]+)px', html).groups()  # type: ignore[union-attr]
     assert float(least) == pytest.approx(0.7 * float(width), abs=0.1)
+
+
+@pytest.mark.parametrize(("title", "shown"), [("minutely · every 10m", True), ("x" * 100, False)])
+def test_a_small_picture_is_wide_enough_for_a_title_that_is_not_endless(title: str, shown: bool) -> None:
+    svg = to_svg(Graph(title, (GraphNode("a", "function", "a"),), ()))
+    assert (f">{title}<tspan" in svg) is shown
