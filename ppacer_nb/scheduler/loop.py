@@ -34,6 +34,7 @@ from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import StopReport
 from ppacer_nb.scheduler.clock import Clock, Signal
 from ppacer_nb.scheduler.futures import refuse, resolve
+from ppacer_nb.scheduler.listeners import Listeners
 from ppacer_nb.status import RunState
 from ppacer_nb.store.writer import LogWriter
 
@@ -91,7 +92,6 @@ class SchedulerLoop:
         self._woken = False  # whether a turn was asked for
         self._turned = Signal()
         self._changed: set[str] = set()
-        self._listeners: list[Callable[[frozenset[str]], None]] = []
         self._ends: dict[str, Future[RunState]] = {}
         self._unheard: set[Future[Any]] = set()  # answers to what the loop has not come to yet
         self._unwritten: set[Future[Any]] = set()  # answers that wait for the disk
@@ -102,6 +102,8 @@ class SchedulerLoop:
         self._finished = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._main, name="ppacer-scheduler", daemon=True)
+        #: Called in the loop's thread; what they are told of can be read already.
+        self.listeners = Listeners()
         self.progress: dict[AttemptKey, CellProgress] = {}  #: of notebooks that run now
         self.problem = ""  #: a sentence, where the scheduler cannot do its work
 
@@ -166,19 +168,6 @@ class SchedulerLoop:
 
         with contextlib.suppress(NotRunning):
             self._post(act)
-
-    def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
-        """Call `listener`, in the loop's thread, with the ids of the runs and DAGs that changed.
-
-        What it is told of can be read already. It must return at once. The function returned here ends it.
-        """
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return unsubscribe
 
     def stop(self, wait: timedelta) -> StopReport:
         """Start nothing more, give what runs up to `wait` to end, cancel the rest, and end the thread.
@@ -356,16 +345,7 @@ class SchedulerLoop:
         if not self._changed:
             return
         changed, self._changed = frozenset(self._changed), set()
-        self.tell_listeners(changed)
-
-    def tell_listeners(self, ids: frozenset[str]) -> None:
-        """Call the listeners, in the loop's thread or when it has ended."""
-        for listener in list(self._listeners):
-            try:
-                listener(ids)
-            except Exception:  # one dashboard's defect is not the scheduler's
-                _log.exception("ppacer: a listener failed and is not called again")
-                self._listeners.remove(listener)
+        self.listeners.tell(changed)
 
     async def _shut_down(self, wait: timedelta) -> StopReport:
         self._coordinator.drain()

@@ -205,11 +205,11 @@ class Scheduler:
             self._store.close()
         for callback in callbacks:
             callback()
-        self._loop.tell_listeners(frozenset())
+        self._loop.listeners.tell(frozenset())
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Call `listener` with the ids of runs and DAGs that changed. See `SchedulerApi.subscribe`."""
-        return self._loop.subscribe(listener)
+        return self._loop.listeners.add(listener)
 
     def flush(self) -> None:
         """Return when all that was logged so far can be read."""

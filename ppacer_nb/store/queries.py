@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,29 @@ WHERE event IN ('regular', 'caught_up', 'skipped') GROUP BY dag_id
 """
 
 
+#: Seconds until a reader is interrupted once more: DuckDB forgets an interrupt that comes before its query.
+_INTERRUPT_AGAIN = 0.05
+
+
 class History:
     """Reads a store. Every method may be called from any thread."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = connection
+        self._changed = threading.Condition()
+        self._reading: list[duckdb.DuckDBPyConnection] = []
+
+    def close(self) -> None:
+        """End what is being read, and close the connection. Reading raises StoreError from then on."""
+        with self._changed:
+            connection, self._connection = self._connection, None
+            while self._reading:  # DuckDB refuses to close what is in use
+                for cursor in self._reading:
+                    with suppress(duckdb.ConnectionException):  # it has just ended
+                        cursor.interrupt()
+                self._changed.wait(_INTERRUPT_AGAIN)
+            if connection is not None:
+                connection.close()
 
     def runs(
         self, *, dag_id: str | None = None, run_id: str | None = None, limit: int = 50
@@ -169,9 +187,20 @@ class History:
         except duckdb.Error as error:
             raise StoreError(f"the run history cannot be read: {error}") from error
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        with self._lock:  # a connection is not to be used from two threads at once
-            return self._connection.cursor()
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._changed:  # a connection is not to be used from two threads at once
+            if self._connection is None:
+                raise StoreError("the run history cannot be read: it is closed.")
+            cursor = self._connection.cursor()
+            self._reading.append(cursor)
+        try:
+            with cursor:
+                yield cursor
+        finally:
+            with self._changed:
+                self._reading.remove(cursor)
+                self._changed.notify_all()
 
 
 def _check_only_reads(cursor: duckdb.DuckDBPyConnection, query: str) -> None:

@@ -60,19 +60,19 @@ class Store:
         self._closed = False
         self._claim()
         try:
-            self._connection = _connect(self.path)
+            connection = _connect(self.path)
             try:
-                _migrate(self._connection, self.path)
-                self.history = History(self._connection)
+                _migrate(connection, self.path)
+                self.history = History(connection)
                 self.log = LogWriter(
-                    self._connection.cursor(),
+                    connection.cursor(),
                     next_event=self.history.next_number("events"),
                     next_line=self.history.next_number("task_logs"),
                     on_failure=on_failure,
                     on_lines=on_lines,
                 )
             except BaseException:
-                self._connection.close()
+                connection.close()
                 raise
         except BaseException:
             self._release()
@@ -84,7 +84,7 @@ class Store:
             return
         self._closed = True
         self.log.close()
-        self._connection.close()
+        self.history.close()
         self._release()
 
     def __enter__(self) -> Self:

@@ -67,7 +67,6 @@ class LogWriter:
         on_failure: Callable[[StoreError], None],
         on_lines: Callable[[frozenset[str]], None],
     ) -> None:
-        self._connection = connection
         self._next_event = next_event
         self._next_line = next_line
         self._on_failure = on_failure
@@ -78,7 +77,9 @@ class LogWriter:
         self._failed = False
         self._inbox: SimpleQueue[_Item] = SimpleQueue()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="ppacer-log-writer", daemon=True)
+        self._thread = threading.Thread(
+            target=self._work, args=(connection,), name="ppacer-log-writer", daemon=True
+        )
         self._thread.start()
 
     def events(self, events: Sequence[Event], done: Callable[[], None] | None = None) -> None:
@@ -105,17 +106,18 @@ class LogWriter:
         self._inbox.put(_Close())
         self._thread.join()
 
-    def _work(self) -> None:
+    def _work(self, connection: duckdb.DuckDBPyConnection) -> None:
         open_ = True
         while open_ or self._lines:
             items = self._gathered()
             open_ = open_ and not any(isinstance(item, _Close) for item in items)
             self._flushes += [item for item in items if isinstance(item, _Flush)]
             if not self._failed:
-                self._try_to_write(items)
+                self._try_to_write(connection, items)
             if not self._lines:
                 self._answer_flushes()
         self._appenders.clear()
+        connection.close()
         self._ended.set()
         self._flushes += [item for item in self._waiting() if isinstance(item, _Flush)]
         self._answer_flushes()
@@ -136,9 +138,9 @@ class LogWriter:
             items.append(self._inbox.get())
         return items
 
-    def _try_to_write(self, items: Sequence[_Item]) -> None:
+    def _try_to_write(self, connection: duckdb.DuckDBPyConnection, items: Sequence[_Item]) -> None:
         try:
-            self._write_rows(item for item in items if isinstance(item, _Row))
+            _write_rows(connection, (item for item in items if isinstance(item, _Row)))
             self._write_events([item for item in items if isinstance(item, _Events)])
             self._lines.extend(item for item in items if isinstance(item, _Line))
             self._write_lines()
@@ -146,11 +148,6 @@ class LogWriter:
             self._failed = True
             self._lines.clear()
             self._on_failure(StoreError(f"the run history cannot be written any more: {error}"))
-
-    def _write_rows(self, items: Iterable[_Row]) -> None:
-        for item in items:
-            marks = ", ".join("?" * len(item.row))
-            self._connection.execute(f"INSERT INTO {item.table} VALUES ({marks})", item.row).fetchall()
 
     def _write_events(self, groups: Sequence[_Events]) -> None:
         rows = [event for group in groups for event in group.events]
@@ -174,3 +171,9 @@ class LogWriter:
         appender.flush()
         self._next_line += len(portion)
         self._on_lines(frozenset(item.key.run_id for item in portion))
+
+
+def _write_rows(connection: duckdb.DuckDBPyConnection, items: Iterable[_Row]) -> None:
+    for item in items:
+        marks = ", ".join("?" * len(item.row))
+        connection.execute(f"INSERT INTO {item.table} VALUES ({marks})", item.row).fetchall()

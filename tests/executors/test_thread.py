@@ -260,17 +260,30 @@ def test_stopping_ends_the_attempt_at_once_and_what_comes_later_is_dropped(
         assert ear.reports.empty()
 
 
+class HeldQueue:
+    """A queue that gives nothing out until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self._items = SimpleQueue[Any]()
+
+    def put(self, item: Any) -> None:
+        self._items.put(item)
+
+    def get(self) -> Any:
+        self.open.wait()
+        return self._items.get()
+
+
 def test_what_is_stopped_before_a_thread_took_it_never_starts() -> None:
     called: list[int] = []
     with thread_executor() as executor:
-        jobs, held = executor._jobs, SimpleQueue[Any]()
-        executor._jobs = held
+        held = HeldQueue()
+        executor._jobs = held  # type: ignore[assignment]
         stopped, ear = job(lambda: called.append(1)), Ear()
         executor.submit(stopped, ear)
         executor.stop(stopped.key, timed_out=False, reason="enough")
-        executor._jobs = jobs
-        jobs.put(held.get())
-        held.put(None)  # for the thread that waits there
+        held.open.set()
         (ended,) = ear.until_end()
         assert isinstance(ended, Ended)
         run_on(executor, job(lambda: None))

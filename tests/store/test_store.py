@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import duckdb
@@ -138,3 +139,47 @@ def test_a_refused_file_can_be_tried_again(path: Path) -> None:
     path.unlink()
     with Store(path):
         pass
+
+
+def test_closing_while_others_read_is_in_order_and_they_are_told(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.duckdb")
+    told: list[str] = []
+    reading = threading.Event()
+
+    def read() -> None:
+        try:
+            while True:
+                store.history.counts()
+                reading.set()
+        except StoreError as error:
+            told.append(str(error))
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    reading.wait()
+    store.close()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 4
+    assert all("the run history cannot be read" in text for text in told)
+    Store(tmp_path / "a.duckdb").close()
+
+
+def test_closing_ends_a_query_that_takes_long(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.duckdb")
+    told: list[str] = []
+
+    def read() -> None:
+        try:
+            store.history.sql("SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b")
+        except StoreError as error:
+            told.append(str(error))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    while not store.history._reading:
+        pass
+    store.close()
+    thread.join()
+    assert len(told) == 1

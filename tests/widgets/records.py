@@ -21,9 +21,9 @@ def info(**changes: Any) -> SchedulerInfo:
     """Return a scheduler that runs."""
     values: dict[str, Any] = {
         "running": True,
-        "store": "/work/.ppacer/ppacer.duckdb",
+        "store": "/home/ann/.ppacer/ppacer.duckdb",
         "pid": 42,
-        "notebook": "/work/nb.ipynb",
+        "notebook": "/home/ann/nb.ipynb",
     }
     return SchedulerInfo(**(values | {"started_at": T0, "max_workers": 4} | changes))
 
@@ -98,4 +98,4 @@ def picture(*attempts: AttemptRecord, of: RunRecord | None = None, **changes: An
     return Picture(**(values | changes))
 
 
-FOLDER = Path("/work")
+FOLDER = Path("/home/ann")

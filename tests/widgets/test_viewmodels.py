@@ -76,7 +76,7 @@ def test_paths_below_the_notebook_are_shown_from_there() -> None:
     shown = scheduler_view(info(), {}, [], here=True, folder=FOLDER)
     assert (shown["store"], shown["notebook"]) == (".ppacer/ppacer.duckdb", "nb.ipynb")
     elsewhere = scheduler_view(info(), {}, [], here=True, folder=Path("/other"))
-    assert elsewhere["store"] == "/work/.ppacer/ppacer.duckdb"
+    assert elsewhere["store"] == "/home/ann/.ppacer/ppacer.duckdb"
 
 
 def test_without_a_choice_the_latest_run_is_followed() -> None:
@@ -165,7 +165,7 @@ def test_a_line_keeps_its_key_when_older_lines_scroll_out() -> None:
 
 
 def test_files_are_told_with_their_kind() -> None:
-    files = Files(notebook=Path("/work/.ppacer/runs/extract.1.ipynb"))
+    files = Files(notebook=Path("/home/ann/.ppacer/runs/extract.1.ipynb"))
     (shown,) = attempt_views(_selected(attempt("extract", AttemptState.SUCCESS, files=files)), FOLDER)
     assert shown["files"] == [
         {"kind": "notebook", "path": str(files.notebook), "shown": ".ppacer/runs/extract.1.ipynb"}
