@@ -16,6 +16,7 @@ from IPython.display import display
 
 from ppacer_nb import commands
 from ppacer_nb.errors import InvalidOption, PpacerError
+from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.durations import parse_duration
 from ppacer_nb.model.history import QueryResult
 from ppacer_nb.scheduler.api import SchedulerApi
@@ -94,6 +95,9 @@ class PpacerMagics(Magics):
             command, _, rest = line.strip().partition(" ")
             if command == "sql":
                 return self._sql("\n".join(filter(None, [rest.strip(), cell])))
+            if command and command not in self._commands and not command.startswith("#"):
+                near = did_you_mean(command, [*self._commands, "sql"])
+                raise _Usage(f"There is no command {command!r}{near}: %ppacer help lists them.")
             if cell is not None:
                 raise _Usage("Only sql takes a whole cell: %%ppacer sql, and the query below it.")
             arguments = self._parser.parse_args(shlex.split(line, comments=True) or ["help"])

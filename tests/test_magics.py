@@ -146,7 +146,7 @@ def test_sql_shows_a_table_and_keeps_rows(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        ("%ppacer strat", "invalid choice: 'strat'"),
+        ("%ppacer strat", "did you mean 'start'?"),
         ("%ppacer trigger nothing", "No DAG 'nothing'"),
         ("%ppacer trigger saels", "did you mean 'sales'?"),
         ("%ppacer trigger sales -p town=x", "no parameter 'town'"),
