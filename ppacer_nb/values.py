@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import linecache
 import os
 import pickle
 import reprlib
+from collections import ChainMap
+from collections.abc import Callable
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import cloudpickle
@@ -50,12 +55,39 @@ def load(value: Value) -> Any:
 def pickle_value(value: Any) -> bytes:
     """Return `value` by cloudpickle; raise ValueNotPicklable with a sentence if that cannot be done."""
     try:
-        return cloudpickle.dumps(value)  # type: ignore[no-any-return]
+        buffer = io.BytesIO()
+        _Pickler(buffer).dump(value)
+        return buffer.getvalue()
     except Exception as error:  # pickling runs code of the value's own, which may raise anything
         raise ValueNotPicklable(
             f"a result of type {type(value).__qualname__!r} cannot be handed on, as cloudpickle cannot carry "
             f"it ({type(error).__name__}: {error}): return plain data, or a path to a file of your own."
         ) from error
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Lets a function keep what its traceback needs: the name of its file, and a notebook cell's text.
+
+    cloudpickle (from 3.1.3 on) drops the first, and another kernel cannot look up the second.
+    """
+
+    def __init__(self, file: io.BytesIO) -> None:
+        self._texts: dict[str, str] = {}
+        self.dispatch_table = ChainMap({CodeType: self._reduce}, cloudpickle.Pickler.dispatch_table)
+        super().__init__(file)  # reads the table
+
+    def _reduce(self, code: CodeType) -> tuple[Callable[..., CodeType], tuple[Any, ...]]:
+        name = code.co_filename
+        if name not in self._texts:
+            self._texts[name] = "" if os.path.exists(name) else "".join(linecache.getlines(name))
+        make, parts = cloudpickle.Pickler.dispatch_table[CodeType](code)
+        return _code, (name, self._texts[name], make, parts)
+
+
+def _code(name: str, text: str, make: Callable[..., CodeType], parts: tuple[Any, ...]) -> CodeType:
+    if text and name not in linecache.cache:
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    return make(*parts).replace(co_filename=name)
 
 
 def preview(value: Any) -> str:

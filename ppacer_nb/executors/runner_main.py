@@ -1,9 +1,15 @@
 """What a runner process runs: the runner, with the export of reports."""
 
-from ppacer_nb.export.html import export_html
-from ppacer_nb.kernels.runner import serve
+import sys
 
 
 def main() -> None:
     """Serve until the pipe of orders ends."""
+    # jsonschema, which nbformat imports, would build a grammar of IRIs for a second, where JupyterLab has
+    # installed it: no notebook's schema has any.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+    from ppacer_nb.export.html import export_html
+    from ppacer_nb.kernels.runner import serve
+
     serve(export_html)

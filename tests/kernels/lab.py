@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import nbformat
 import psutil
 
@@ -191,7 +190,7 @@ class Lab:
 def work_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> FunctionWork:
     return FunctionWork(
         function=function,
-        payload=cloudpickle.dumps(function),
+        payload=values.pickle_value(function),
         name=function.__qualname__.rpartition(".")[2],
         source=textwrap.dedent(inspect.getsource(function)),
         args=args,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import pickle
 import threading
@@ -215,6 +216,18 @@ def test_an_exception_is_told_with_the_users_own_frames(lab: Lab) -> None:
     assert trial.document.metadata.ppacer.state == "failed"
     assert "division by zero" in trial.document.cells[0].source
     assert "ZeroDivisionError" in str(trial.document.cells[-1].outputs)
+
+
+def test_the_traceback_of_a_function_from_a_notebook_shows_its_cell(lab: Lab) -> None:
+    text = "def halve(value):\n    half = value / 0\n    return half\n"
+    name = "/tmp/ipykernel_1/a_cell.py"  # as ipykernel names them; there is no such file
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    scope: dict[str, Any] = {}
+    exec(compile(text, name, "exec"), scope)
+    trial = lab.call(scope["halve"], 5)
+    assert trial.error.message == "ZeroDivisionError: division by zero"
+    assert "half = value / 0" in trial.error.traceback
+    assert "Could not get source" not in trial.error.traceback
 
 
 def test_an_endless_message_is_shortened(lab: Lab) -> None:
