@@ -21,6 +21,7 @@
     │   ├── TaskCancelled                   somebody stopped it
     │   ├── KernelDied                      its kernel or process ended under it
     │   └── ValueNotPicklable               it returned what cannot be handed on
+    ├── ForkServerDied                      the process that forks kernels ended, or cannot fork
     ├── StoreError                          the run history cannot be read or written
     │   ├── StoreLocked                     another process holds the file
     │   └── StoreVersion                    the file was written by a newer ppacer_nb
@@ -104,6 +105,10 @@ class TaskCancelled(AttemptError):
 
 class KernelDied(AttemptError):
     """The task's kernel or process ended while the task ran."""
+
+
+class ForkServerDied(PpacerError):
+    """The process that forks kernels ended before it had forked one, or cannot fork any."""
 
 
 class ValueNotPicklable(AttemptError):

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from ppacer_nb.errors import ValueNotPicklable
 from ppacer_nb.executors.protocol import Listener
-from ppacer_nb.kernels.descendants import kill_group
+from ppacer_nb.kernels.descendants import ending, kill_group
 from ppacer_nb.kernels.order import HEADER, START, Answer, KernelStarted, StopOrder, order_of
-from ppacer_nb.kernels.process import ending
 from ppacer_nb.model.attempt import Cancelled, Ended, ErrorInfo, Failed, Job, Report
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.values import write_whole

@@ -18,6 +18,7 @@ from ppacer_nb import errors, values
 from ppacer_nb.errors import KernelDied, PpacerError
 from ppacer_nb.kernels.client import Client
 from ppacer_nb.kernels.documents import banner_cell, filled_notebook, function_notebook
+from ppacer_nb.kernels.forkserver import ForkServer
 from ppacer_nb.kernels.inside import Inputs
 from ppacer_nb.kernels.order import Answer, FunctionOrder, KernelStarted, NotebookOrder, Order, StopOrder
 from ppacer_nb.kernels.process import Kernel, start_kernel
@@ -49,8 +50,11 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 class Attempt:
     """One attempt; `run` it once. `stop` may be called meanwhile, from the same event loop."""
 
-    def __init__(self, order: Order, tell: Callable[[Answer], None], export: Export) -> None:
+    def __init__(
+        self, order: Order, server: ForkServer, tell: Callable[[Answer], None], export: Export
+    ) -> None:
         self.order = order
+        self._server = server
         self._tell = tell
         self._export = export
         self._stopped: StopOrder | None = None
@@ -136,11 +140,11 @@ class Attempt:
         name = notebook.metadata.kernelspec.name if "kernelspec" in notebook.metadata else "python3"
         if isinstance(self.order.what, NotebookOrder) and self.order.what.kernel_name is not None:
             name = self.order.what.kernel_name
-        self._kernel = await start_kernel(name, self.order.cwd, self._announce)
+        self._kernel = await start_kernel(name, self.order.cwd, self._server, self._announce)
         client = Client(notebook, self._kernel, self._tell)
         try:
             await client.prepare(self.order.sys_path)
-            self._tell(BodyStarted(datetime.now(UTC), f"kernel, pid {self._kernel.pid}"))
+            self._tell(BodyStarted(datetime.now(UTC), self._kernel.description))
             self._client = client
             await client.run()
         except CellExecutionError as raised:

@@ -82,8 +82,7 @@ class Client(NotebookClient):
             code = _SET_UP.format(paths=list(sys_path))
             message_id = self._kernel.client.execute(code, silent=True, store_history=False)
             await self._unless_dead(self.async_wait_for_reply(message_id))
-        about = await self._unless_dead(self.async_wait_for_reply(self._kernel.client.kernel_info()))
-        self.nb.metadata["language_info"] = about["content"]["language_info"]
+        self.nb.metadata["language_info"] = self._kernel.info["language_info"]
 
     async def run(self) -> None:
         """Execute all cells, the kernel being ready.

@@ -34,10 +34,13 @@ def kill_group(pid: int) -> None:
         return
 
 
-def kill_descendants(pid: int | None = None) -> None:
-    """Kill everything that `pid` (this process unless given) has started, and what that has started."""
+def kill_descendants(pid: int | None = None, *, but: int | None = None) -> None:
+    """Kill everything that `pid` (this process unless given) has started, and what that has started.
+
+    The process `but` is spared itself, though not what it has started.
+    """
     try:
-        family = psutil.Process(pid).children(recursive=True)
+        family = [process for process in psutil.Process(pid).children(recursive=True) if process.pid != but]
     except psutil.NoSuchProcess:
         return
     for process in family:
@@ -47,7 +50,19 @@ def kill_descendants(pid: int | None = None) -> None:
             continue
     if pid is None and family:
         psutil.wait_procs(family, timeout=1)  # reaps them
-        kill_descendants()  # what they started meanwhile has become ours
+        kill_descendants(but=but)  # what they started meanwhile has become ours
+
+
+def ending(returncode: int) -> str:
+    """Say how a process ended."""
+    if returncode >= 0:
+        return f"its process ended with exit code {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # a real-time signal has no name
+        name = str(-returncode)
+    memory = ", perhaps because memory ran out" if -returncode == signal.SIGKILL else ""
+    return f"its process was killed by {name}{memory}"
 
 
 def _prctl(option: int, value: int) -> None:

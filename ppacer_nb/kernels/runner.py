@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from ppacer_nb.kernels.attempt import LOST, Attempt, Export
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
+from ppacer_nb.kernels.forkserver import ForkServer
 from ppacer_nb.kernels.order import START, Answer, Order, StopOrder, read_frame, write_frame
 from ppacer_nb.kernels.process import remove_folders
 from ppacer_nb.model.attempt import Ended
@@ -24,11 +25,11 @@ from ppacer_nb.model.ids import AttemptKey
 _LAST_SAVE = 3.0  # seconds for saving the notebook of an attempt whose scheduler is gone
 
 
-def serve(export: Export) -> None:
+def serve(export: Export, server: ForkServer) -> None:
     """Serve the process that started this one, over stdin and stdout, until stdin ends."""
     orders, answers = _take_over_pipes()
     adopt_orphans()
-    asyncio.run(_Runner(orders, answers, export).run())
+    asyncio.run(_Runner(orders, answers, export, server).run())
 
 
 def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -44,10 +45,11 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 class _Runner:
-    def __init__(self, orders: BinaryIO, answers: BinaryIO, export: Export) -> None:
+    def __init__(self, orders: BinaryIO, answers: BinaryIO, export: Export, server: ForkServer) -> None:
         self._orders = orders
         self._answers = answers
         self._export = export
+        self._server = server
         self._inbox: asyncio.Queue[Attempt] = asyncio.Queue()
         self._attempts: dict[AttemptKey, Attempt] = {}
         self._lock = threading.Lock()
@@ -69,7 +71,8 @@ class _Runner:
         if self._alone:
             self._leave()
         await attempt.close()
-        kill_descendants()  # a runner has one kernel at a time: whatever is left belonged to it
+        # A runner has one kernel at a time: whatever is left belonged to it.
+        kill_descendants(but=self._server.pid)
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """Pass on orders from the pipe until it ends; then leave nothing behind."""
@@ -85,7 +88,7 @@ class _Runner:
     def _take(self, order: Order | StopOrder) -> None:
         if isinstance(order, Order):
             sys.path += [path for path in order.sys_path if path not in sys.path]
-            attempt = Attempt(order, self._tell, self._export)
+            attempt = Attempt(order, self._server, self._tell, self._export)
             self._attempts[attempt.key] = attempt
             self._inbox.put_nowait(attempt)
         elif order.key in self._attempts:
