@@ -1,4 +1,4 @@
-"""Running one attempt in a fresh kernel: from the order to its outcome, and its notebook on disk."""
+"""Running one attempt in a kernel: from the order to its outcome, and its notebook on disk."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ppacer_nb import errors, values
 from ppacer_nb.errors import KernelDied, PpacerError
 from ppacer_nb.kernels.client import Client
 from ppacer_nb.kernels.documents import banner_cell, filled_notebook, function_notebook
-from ppacer_nb.kernels.forkserver import ForkServer
 from ppacer_nb.kernels.inside import Inputs
-from ppacer_nb.kernels.order import Answer, FunctionOrder, KernelStarted, NotebookOrder, Order, StopOrder
-from ppacer_nb.kernels.process import Kernel, start_kernel
+from ppacer_nb.kernels.order import FunctionOrder, NotebookOrder, Order, StopOrder
+from ppacer_nb.kernels.process import Kernel, KernelKind
+from ppacer_nb.kernels.supply import KernelSupply
 from ppacer_nb.model.attempt import (
     BodyStarted,
     Cancelled,
@@ -30,6 +30,7 @@ from ppacer_nb.model.attempt import (
     Files,
     LogLine,
     Outcome,
+    Report,
     Succeeded,
 )
 from ppacer_nb.model.ids import AttemptKey
@@ -51,10 +52,10 @@ class Attempt:
     """One attempt; `run` it once. `stop` may be called meanwhile, from the same event loop."""
 
     def __init__(
-        self, order: Order, server: ForkServer, tell: Callable[[Answer], None], export: Export
+        self, order: Order, kernels: KernelSupply, tell: Callable[[Report], None], export: Export
     ) -> None:
         self.order = order
-        self._server = server
+        self._kernels = kernels
         self._tell = tell
         self._export = export
         self._stopped: StopOrder | None = None
@@ -69,6 +70,12 @@ class Attempt:
     def key(self) -> AttemptKey:
         """Which attempt this is."""
         return self.order.run.key
+
+    @property
+    def _reuses(self) -> bool:
+        """Whether its kernel may have run other tasks, and may run further ones."""
+        what = self.order.what
+        return isinstance(what, FunctionOrder) and not what.fresh
 
     def stop(self, order: StopOrder) -> None:
         """Interrupt the cell that runs, and kill its kernel if that does not end it."""
@@ -101,11 +108,11 @@ class Attempt:
         return self._outcome(error, Files())
 
     async def close(self) -> None:
-        """Release the kernel and everything that it started."""
+        """Let go of the kernel."""
         if self._stopping is not None:
             self._stopping.cancel()
         if self._kernel is not None:
-            await self._kernel.close()
+            await self._kernels.give_back(self._kernel, reusable=self._reuses and self._stopped is None)
 
     def _document(self) -> NotebookNode:
         """Return the notebook to execute; the inputs of a function lie beside it then."""
@@ -140,10 +147,11 @@ class Attempt:
         name = notebook.metadata.kernelspec.name if "kernelspec" in notebook.metadata else "python3"
         if isinstance(self.order.what, NotebookOrder) and self.order.what.kernel_name is not None:
             name = self.order.what.kernel_name
-        self._kernel = await start_kernel(name, self.order.cwd, self._server, self._announce)
+        kind = KernelKind(name, str(self.order.cwd), self.order.env)
+        self._kernel = await self._kernels.take(kind, reused=self._reuses)
         client = Client(notebook, self._kernel, self._tell)
         try:
-            await client.prepare(self.order.sys_path)
+            await client.prepare(self.order.sys_path, reused=self._reuses)
             self._tell(BodyStarted(datetime.now(UTC), self._kernel.description))
             self._client = client
             await client.run()
@@ -158,9 +166,6 @@ class Attempt:
             self._say_early_exit(client)
         self._value = client.value if isinstance(self.order.what, FunctionOrder) else self._path_as_value()
         return None
-
-    def _announce(self, kernel: Kernel) -> None:
-        self._tell(KernelStarted(kernel.pid, kernel.folder))
 
     def _cell_error(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
         if raised.ename == "SystemExit":

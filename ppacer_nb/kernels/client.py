@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,12 +25,13 @@ CELL_BYTES = 10 * 1024 * 1024
 _LAST_WORDS = 0.2  # seconds for what a dead kernel had said before
 _OPEN_LINE = 64 * 1024  # characters without a newline that wait for one
 
+# In a namespace of its own, as the notebook's is to be empty.
 _SET_UP = """
 import sys
 sys.path += [path for path in {paths!r} if path not in sys.path]
 try:
     import ppacer_nb.kernels.inside
-    ppacer_nb.kernels.inside.set_up()
+    ppacer_nb.kernels.inside.set_up(reused={reused})
 except ImportError:  # a Python without ppacer_nb: its notebooks run all the same
     pass
 """
@@ -75,13 +76,16 @@ class Client(NotebookClient):
         """How many code cells there are to run."""
         return len(self._numbers)
 
-    async def prepare(self, sys_path: Sequence[str]) -> None:
+    async def prepare(self, sys_path: tuple[str, ...], *, reused: bool) -> None:
         """Let a Python kernel import what the scheduler can, and report what it logs."""
         self.reset_execution_trackers()
-        if self._kernel.language == "python":
-            code = _SET_UP.format(paths=list(sys_path))
-            message_id = self._kernel.client.execute(code, silent=True, store_history=False)
-            await self._unless_dead(self.async_wait_for_reply(message_id))
+        kernel = self._kernel
+        if (
+            kernel.language == "python" and kernel.sys_path != sys_path
+        ):  # a worker kernel may be set up so already
+            code = _SET_UP.format(paths=list(sys_path), reused=reused)
+            await kernel.run_silently(f"exec({code!r}, {{}})")
+            kernel.sys_path = sys_path
         self.nb.metadata["language_info"] = self._kernel.info["language_info"]
 
     async def run(self) -> None:

@@ -16,9 +16,14 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def die_with_parent(signum: int = signal.SIGKILL) -> None:
-    """Have the kernel send this process `signum` the moment its parent (the thread that forked it) ends."""
+def die_with_parent(signum: int = signal.SIGKILL, parent: int | None = None) -> None:
+    """Have the kernel send this process `signum` the moment its parent (the thread that forked it) ends.
+
+    End at once, if that was `parent` and has ended already.
+    """
     _prctl(_PR_SET_PDEATHSIG, signum)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)
 
 
 def adopt_orphans() -> None:

@@ -7,6 +7,7 @@ person runs a saved notebook in some other way, they go nowhere.
 from __future__ import annotations
 
 import base64
+import functools
 import logging
 import os
 import pickle
@@ -22,7 +23,7 @@ from IPython.core.getipython import get_ipython
 from ppacer_nb import values
 from ppacer_nb.calling import bind, resolver
 from ppacer_nb.calling import read_secret as read_secret  # for the cells of parameters
-from ppacer_nb.kernels.descendants import die_with_parent
+from ppacer_nb.kernels.forgetting import Before
 from ppacer_nb.model.attempt import Message
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.model.log_records import log_line_of
@@ -46,14 +47,27 @@ class Inputs:
     value_file: Path
 
 
-def set_up() -> None:
-    """Let what this kernel logs, from INFO on, reach the attempt's log; let it die with its runner."""
-    die_with_parent()
+def set_up(*, reused: bool) -> None:
+    """Let what this kernel logs, from INFO on, reach the attempt's log; note its state if it is `reused`."""
     warnings.filterwarnings("ignore", "To exit: use", UserWarning)  # advice for a person at a prompt
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     if not any(isinstance(handler, _ReportHandler) for handler in root.handlers):
         root.addHandler(_ReportHandler(logging.INFO))
+    if reused:
+        _before().keep_import_paths()
+
+
+def clean_up() -> dict[str, int]:
+    """Make this kernel as it was before the task; see `forgetting.Before.restore`."""
+    return _before().restore()
+
+
+@functools.cache
+def _before() -> Before:
+    shell = get_ipython()
+    assert shell is not None
+    return Before(shell)
 
 
 def load_call(inputs: str) -> Call:

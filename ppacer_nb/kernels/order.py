@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pickle
 import struct
 import sys
@@ -11,16 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ppacer_nb.model.attempt import Job, Report
+from ppacer_nb.model.attempt import Job
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.run_info import RunInfo
-from ppacer_nb.model.task import ExportFormat, FunctionWork, NotebookWork
+from ppacer_nb.model.task import ExportFormat, NotebookWork, TaskSpec
 from ppacer_nb.model.values import Value
 from ppacer_nb.values import pickle_value
 
 HEADER = struct.Struct("!I")
 #: Precedes a runner's first answer: what a start-up hook of its Python prints comes before.
 START = b"\0ppacer-runner\0"
+#: Variables by which Jupyter tells a kernel who its parent and its notebook are.
+_OF_THIS_KERNEL = frozenset({"JPY_PARENT_PID", "JPY_SESSION_NAME"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class FunctionOrder:
     source: str = field(repr=False)
     context_parameter: str | None
     is_async: bool
+    fresh: bool  #: in a kernel of its own, and not in one that has run others
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Order:
     inputs: Mapping[str, Value]
     folder: Path  #: of the run's files
     cwd: Path  #: the kernel's working directory
+    env: Mapping[str, str] = field(repr=False)  #: the kernel's environment: the scheduler's
     sys_path: tuple[str, ...]  #: of the scheduler's process: what it can import, its tasks can
 
     def file(self, suffix: str) -> Path:
@@ -71,23 +76,22 @@ class StopOrder:
     at_once: bool = False  #: kill, without an interrupt and a grace period before
 
 
-@dataclass(frozen=True, slots=True)
-class KernelStarted:
-    """Tells the executor what to do away with, should the runner die: a process group, and a folder."""
-
-    pid: int
-    folder: Path
-
-
-Answer = Report | KernelStarted
-
-
 def order_of(job: Job) -> Order:
     """Return what a runner needs of `job`; live objects stay behind."""
-    work = job.task.work
     return Order(
-        job.run, _what(work), job.inputs, job.run_folder, job.cwd, tuple(path for path in sys.path if path)
+        run=job.run,
+        what=_what(job.task),
+        inputs=job.inputs,
+        folder=job.run_folder,
+        cwd=job.cwd,
+        env=task_environment(),
+        sys_path=tuple(path for path in sys.path if path),
     )
+
+
+def task_environment() -> dict[str, str]:
+    """Return this process's environment, without what is about this process only."""
+    return {name: value for name, value in os.environ.items() if name not in _OF_THIS_KERNEL}
 
 
 def write_frame(pipe: BinaryIO, message: object) -> None:
@@ -105,7 +109,8 @@ def read_frame(pipe: BinaryIO) -> Any:
     return pickle.loads(pipe.read(HEADER.unpack(header)[0]))
 
 
-def _what(work: FunctionWork | NotebookWork) -> FunctionOrder | NotebookOrder:
+def _what(task: TaskSpec) -> FunctionOrder | NotebookOrder:
+    work = task.work
     if isinstance(work, NotebookWork):
         return NotebookOrder(work.path, pickle_value(dict(work.parameters)), work.export, work.kernel_name)
     return FunctionOrder(
@@ -115,4 +120,5 @@ def _what(work: FunctionWork | NotebookWork) -> FunctionOrder | NotebookOrder:
         source=work.source,
         context_parameter=work.context_parameter,
         is_async=inspect.iscoroutinefunction(work.function),
+        fresh=task.options.fresh,
     )

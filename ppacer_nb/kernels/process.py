@@ -7,10 +7,12 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
@@ -24,20 +26,34 @@ _SHORT_FOLDER = "/tmp" if os.path.isdir("/tmp") else None
 _ASK_AGAIN = 0.1  # seconds
 _GRACEFUL = 2.0  # seconds that a kernel gets for its own exit handlers
 
-_folders: set[Path] = set()  # of kernels that are not closed yet
+
+@dataclass(frozen=True, slots=True)
+class KernelKind:
+    """What sort of kernel is needed. Two of the same kind can stand in for each other."""
+
+    name: str  #: of its kernelspec
+    cwd: str
+    env: Mapping[str, str] = field(repr=False)  #: all of its environment
 
 
 class Kernel:
     """One started kernel. Its process leads a process group of its own, with all that its cells start."""
 
-    def __init__(self, manager: AsyncKernelManager, client: AsyncKernelClient, folder: Path) -> None:
+    def __init__(
+        self, kind: KernelKind, manager: AsyncKernelManager, client: AsyncKernelClient, folder: Path
+    ) -> None:
+        self.kind = kind
         self.manager = manager
         self.client = client
         self.info: dict[str, Any] = {}  #: what it says of itself, as soon as it is ready
         self.language = manager.kernel_spec.language if manager.kernel_spec is not None else ""
         self.folder = folder
+        self.tasks = 0  #: how many have run in it, with the one that runs
+        self.sys_path: tuple[str, ...] | None = (
+            None  #: what it imports from besides its own, once it is set up
+        )
         assert isinstance(manager.provisioner, ForkProvisioner)
-        self.forked = manager.provisioner.forked
+        self.launched = manager.provisioner.launched
         process: Any = manager.provisioner.process
         self._process = process
         self.pid = int(self._process.pid)
@@ -45,9 +61,44 @@ class Kernel:
         self._watch(asyncio.get_running_loop())
 
     @property
+    def is_forked(self) -> bool:
+        """Whether it is a fork of the fork server, and not a program started anew."""
+        return self.launched is not None and self.launched.is_forked
+
+    @property
     def description(self) -> str:
         """Which kernel this is, and how it came."""
-        return f"{'forked kernel' if self.forked is not None else 'kernel'}, pid {self.pid}"
+        if self.tasks > 1:
+            return f"worker kernel, its task no. {self.tasks}, pid {self.pid}"
+        return f"{'forked kernel' if self.is_forked else 'kernel'}, pid {self.pid}"
+
+    async def run_silently(
+        self, code: str, user_expressions: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Execute code that leaves no trace; return the reply.
+
+        Raises
+        ------
+        KernelDied
+            The moment it does.
+        """
+        replying = asyncio.ensure_future(self._reply_to(code, user_expressions))
+        watched: list[asyncio.Future[Any]] = [replying, self.died]
+        try:
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if not replying.done():
+                raise KernelDied(f"the kernel died: {self.died.result()}")
+            return replying.result()
+        finally:
+            replying.cancel()
+
+    def memory(self) -> int:
+        """Return how many bytes of memory its process holds, 0 if it has ended."""
+        try:
+            held: int = psutil.Process(self.pid).memory_info().rss
+        except psutil.NoSuchProcess:
+            return 0
+        return held
 
     async def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the running cell."""
@@ -55,7 +106,8 @@ class Kernel:
 
     def kill(self) -> None:
         """End the kernel and everything it started, at once."""
-        kill_group(self.pid)
+        if not self.died.done():
+            kill_group(self.pid)  # its keeper ends what has left the group
 
     async def close(self) -> None:
         """Let the kernel end by itself, then make sure that nothing of it is left."""
@@ -67,7 +119,17 @@ class Kernel:
             self.kill()
             self.client.stop_channels()
             await self.manager.cleanup_resources()
-            _remove(self.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _reply_to(self, code: str, user_expressions: Mapping[str, str] | None) -> dict[str, Any]:
+        asked = self.client.execute(
+            code, silent=True, store_history=False, user_expressions=dict(user_expressions or {})
+        )
+        while True:
+            reply = await self.client.get_shell_msg(timeout=None)
+            if reply["parent_header"].get("msg_id") == asked:
+                content: dict[str, Any] = reply["content"]
+                return content
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Resolve `died` the moment the process ends: a thread waits for it, nothing polls."""
@@ -78,17 +140,31 @@ class Kernel:
 
         def wait() -> None:
             text = ending(self._process.wait())
-            if self.forked is not None and self.forked.lost:
-                text = self.forked.lost
+            if self.launched is not None and self.launched.lost:
+                text = self.launched.lost
             loop.call_soon_threadsafe(note, text)
 
         threading.Thread(target=wait, name=f"wait-for-{self.pid}", daemon=True).start()
 
 
 async def start_kernel(
-    kernel_name: str, cwd: Path, server: ForkServer, started: Callable[[Kernel], None]
+    kind: KernelKind,
+    server: ForkServer,
+    parent: Path | None = None,
+    started: Callable[[Kernel], None] | None = None,
 ) -> Kernel:
-    """Fork or start a kernel and wait until it answers; `started` gets it before that.
+    """Fork or start a kernel and wait until it answers.
+
+    Parameters
+    ----------
+    kind
+        Which.
+    server
+        Launches it.
+    parent
+        Where it gets a folder of its own for its sockets: a private folder with a short path.
+    started
+        Gets it before it answers.
 
     Raises
     ------
@@ -96,41 +172,39 @@ async def start_kernel(
         If it ends before it answers, or does not answer within a minute.
     """
     try:
-        return await _start(kernel_name, cwd, server, started)
+        return await _start(kind, server, parent, started)
     except ForkServerDied:
         try:
-            return await _start(kernel_name, cwd, server, started)  # another one takes its place
+            return await _start(kind, server, parent, started)  # another one takes its place
         except ForkServerDied as error:
             raise KernelDied(f"the kernel did not start: {error}") from None
 
 
-def remove_folders() -> None:
-    """Remove what kernels keep on disk that were not closed, as this process ends without doing so."""
-    for folder in list(_folders):
-        _remove(folder)
+def private_folder(parent: Path | None = None) -> Path:
+    """Make a folder that only this user can enter, for sockets: their paths cannot exceed 107 bytes."""
+    return Path(tempfile.mkdtemp(prefix="pp-", dir=parent or _SHORT_FOLDER))
 
 
 async def _start(
-    kernel_name: str, cwd: Path, server: ForkServer, started: Callable[[Kernel], None]
+    kind: KernelKind, server: ForkServer, parent: Path | None, started: Callable[[Kernel], None] | None
 ) -> Kernel:
-    # Short, as a socket's path cannot be longer than 107 bytes; mkdtemp makes it 0700.
-    folder = Path(tempfile.mkdtemp(prefix="pp-", dir=_SHORT_FOLDER))
-    _folders.add(folder)
-    manager = AsyncKernelManager(kernel_name=kernel_name, connection_file=str(folder / "kernel.json"))
+    folder = private_folder(parent)
+    manager = AsyncKernelManager(kernel_name=kind.name, connection_file=str(folder / "kernel.json"))
     manager.transport, manager.ip = "ipc", str(folder / "s")
-    manager.provisioner = ForkProvisioner(kernel_id="", kernel_spec=manager.kernel_spec, parent=manager)
-    manager.provisioner.server = server
-    arguments: dict[str, Any] = {"cwd": str(cwd)}
-    if kernel_name == "python3":
+    arguments: dict[str, Any] = {"cwd": kind.cwd, "env": dict(kind.env)}
+    if kind.name == "python3":
         arguments["extra_arguments"] = ["--HistoryManager.enabled=False"]
     try:
+        manager.provisioner = ForkProvisioner(kernel_id="", kernel_spec=manager.kernel_spec, parent=manager)
+        manager.provisioner.server = server
         await manager.start_kernel(**arguments)
         client = manager.client()
-        kernel = Kernel(manager, client, folder)
-    except BaseException:  # also cancelled: the runner kills what had been started
-        _remove(folder)
+        kernel = Kernel(kind, manager, client, folder)
+    except BaseException:  # also cancelled: whoever closes the server ends what had been started
+        shutil.rmtree(folder, ignore_errors=True)
         raise
-    started(kernel)
+    if started is not None:
+        started(kernel)
     try:
         await _ready(kernel)
     except BaseException:
@@ -140,11 +214,6 @@ async def _start(
     return kernel
 
 
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    _folders.discard(folder)
-
-
 async def _ready(kernel: Kernel) -> None:
     answer = asyncio.ensure_future(_answered(kernel))
     try:
@@ -152,11 +221,11 @@ async def _ready(kernel: Kernel) -> None:
         await asyncio.wait(watched, timeout=READY_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             await answer
-        elif kernel.forked is not None and kernel.forked.lost:
-            raise ForkServerDied(kernel.forked.lost)
-        elif kernel.died.done():
+        elif kernel.launched is not None and kernel.launched.ended.done():
+            kernel.launched.bound.result()  # raises what is known of it
+        if kernel.died.done():
             raise KernelDied(f"the kernel died while it started: {kernel.died.result()}")
-        else:
+        if not answer.done():
             raise KernelDied(f"the kernel did not start: no answer within {READY_TIMEOUT:.0f} seconds")
     finally:
         answer.cancel()
@@ -169,10 +238,9 @@ async def _answered(kernel: Kernel) -> None:
     The second is known by any message of its IOPub: it sends two with each answer, but only to those whose
     subscription has reached it. jupyter_client waits for 0.2 seconds of silence there instead.
     """
-    if kernel.forked is not None:
-        await asyncio.wrap_future(
-            kernel.forked.bound
-        )  # so that no connection is tried too early, and again later
+    if kernel.launched is not None and kernel.is_forked:
+        # So that no connection is tried too early, and again later.
+        await asyncio.wrap_future(kernel.launched.bound)
     client = kernel.client
     client.start_channels(hb=False)
     published = asyncio.ensure_future(client.get_iopub_msg(timeout=None))

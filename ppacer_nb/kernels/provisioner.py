@@ -12,14 +12,14 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from ppacer_nb.kernels.forkserver import AVAILABLE, ForkedProcess, ForkServer
+from ppacer_nb.kernels.forkserver import AVAILABLE, ForkServer, LaunchedProcess
 
 _OURS = ("python", "python3", os.path.basename(sys.executable))
 _LAUNCHER = "ipykernel_launcher"
 
 
 class ForkProvisioner(LocalProvisioner):
-    """Forks a kernel where that can be done, and starts it like jupyter_client otherwise.
+    """Has the fork server launch a kernel: as its fork where that can be, as a program of its own otherwise.
 
     Registered as ``ppacer-fork``: a kernelspec asks for it by ``"metadata": {"kernel_provisioner":
     {"provisioner_name": "ppacer-fork"}}``.
@@ -28,13 +28,14 @@ class ForkProvisioner(LocalProvisioner):
     server: ForkServer | None = None  #: set before the launch; one of this process's own unless given
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Fork a kernel, or launch `cmd`."""
-        if not can_be_forked(self.kernel_spec):
+        """Have a kernel forked, or `cmd` run; on a machine that does not fork, do as jupyter_client does."""
+        if not AVAILABLE:
             return await super().launch_kernel(cmd, **kwargs)
         server = self.server or shared_server()
         cwd = str(kwargs.get("cwd") or os.getcwd())
-        arguments = cmd[cmd.index(_LAUNCHER) + 1 :]
-        process = server.launch(arguments, kwargs.get("env") or os.environ, cwd)
+        env = dict(kwargs.get("env") or os.environ)
+        env.pop("JPY_PARENT_PID", None)  # of whoever set it; this kernel ends with its keeper
+        process = server.launch(cmd, env, cwd, ours=can_be_forked(self.kernel_spec))
         self.process = process  # type: ignore[assignment]  # it has the interface of one
         await asyncio.wrap_future(process.launched)
         self.pid = self.pgid = process.pid
@@ -42,9 +43,9 @@ class ForkProvisioner(LocalProvisioner):
         return self.connection_info
 
     @property
-    def forked(self) -> ForkedProcess | None:
-        """The kernel's process, if it has been forked."""
-        return self.process if isinstance(self.process, ForkedProcess) else None
+    def launched(self) -> LaunchedProcess | None:
+        """The kernel's process, if it came from a fork server."""
+        return self.process if isinstance(self.process, LaunchedProcess) else None
 
 
 def can_be_forked(spec: KernelSpec) -> bool:

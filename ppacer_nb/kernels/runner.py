@@ -1,35 +1,41 @@
 """The runner: a process that drives one kernel at a time, so that no other process has to.
 
 It reads orders from a pipe and answers on another. When its orders end, which is also when the process that
-gave them dies, it kills its kernel with all that belongs to it, saves what there is, and ends.
+gave them dies, it kills its kernels with all that belongs to them, saves what there is, and ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import BinaryIO
 
 from ppacer_nb.kernels.attempt import LOST, Attempt, Export
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
 from ppacer_nb.kernels.forkserver import ForkServer
-from ppacer_nb.kernels.order import START, Answer, Order, StopOrder, read_frame, write_frame
-from ppacer_nb.kernels.process import remove_folders
-from ppacer_nb.model.attempt import Ended
+from ppacer_nb.kernels.order import START, Order, StopOrder, read_frame, task_environment, write_frame
+from ppacer_nb.kernels.process import KernelKind
+from ppacer_nb.kernels.supply import KernelSupply
+from ppacer_nb.model.attempt import Ended, Report
 from ppacer_nb.model.ids import AttemptKey
 
 _LAST_SAVE = 3.0  # seconds for saving the notebook of an attempt whose scheduler is gone
 
 
-def serve(export: Export, server: ForkServer) -> None:
-    """Serve the process that started this one, over stdin and stdout, until stdin ends."""
+def serve(export: Export, server: ForkServer, folder: Path) -> None:
+    """Serve the process that started this one, over stdin and stdout, until stdin ends.
+
+    Kernels come from `server`, and keep their sockets in `folder`.
+    """
     orders, answers = _take_over_pipes()
     adopt_orphans()
-    asyncio.run(_Runner(orders, answers, export, server).run())
+    asyncio.run(_Runner(orders, answers, export, server, folder).run())
 
 
 def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -45,15 +51,19 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 class _Runner:
-    def __init__(self, orders: BinaryIO, answers: BinaryIO, export: Export, server: ForkServer) -> None:
+    def __init__(
+        self, orders: BinaryIO, answers: BinaryIO, export: Export, server: ForkServer, folder: Path
+    ) -> None:
         self._orders = orders
         self._answers = answers
         self._export = export
-        self._server = server
+        self._folder = folder
+        self._kernels = KernelSupply(server, folder)
         self._inbox: asyncio.Queue[Attempt] = asyncio.Queue()
         self._attempts: dict[AttemptKey, Attempt] = {}
         self._lock = threading.Lock()
         self._alone = False
+        self._ending: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -61,6 +71,7 @@ class _Runner:
         loop.add_signal_handler(signal.SIGTERM, self._be_alone)
         die_with_parent(signal.SIGTERM)
         threading.Thread(target=self._read, args=(loop,), name="orders", daemon=True).start()
+        self._kernels.prepare(KernelKind("python3", os.getcwd(), task_environment()))
         while True:
             await self._serve(await self._inbox.get())
 
@@ -68,11 +79,9 @@ class _Runner:
         outcome = await attempt.run()
         del self._attempts[attempt.key]
         self._tell(Ended(datetime.now(UTC), outcome))
-        if self._alone:
-            self._leave()
         await attempt.close()
-        # A runner has one kernel at a time: whatever is left belonged to it.
-        kill_descendants(but=self._server.pid)
+        if self._alone:
+            await self._end()
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         """Pass on orders from the pipe until it ends; then leave nothing behind."""
@@ -88,7 +97,7 @@ class _Runner:
     def _take(self, order: Order | StopOrder) -> None:
         if isinstance(order, Order):
             sys.path += [path for path in order.sys_path if path not in sys.path]
-            attempt = Attempt(order, self._server, self._tell, self._export)
+            attempt = Attempt(order, self._kernels, self._tell, self._export)
             self._attempts[attempt.key] = attempt
             self._inbox.put_nowait(attempt)
         elif order.key in self._attempts:
@@ -98,16 +107,21 @@ class _Runner:
         """Nobody listens any more: stop what runs, at once, and end."""
         self._alone = True
         if not self._attempts:
-            self._leave()
+            self._ending = asyncio.ensure_future(self._end())
         for key, attempt in self._attempts.items():
             attempt.stop(StopOrder(key, timed_out=False, reason=LOST, at_once=True))
 
+    async def _end(self) -> None:
+        """Let the kernels end by themselves, for their exit handlers, and leave."""
+        await self._kernels.close()
+        self._leave()
+
     def _leave(self) -> None:
         kill_descendants()
-        remove_folders()
+        shutil.rmtree(self._folder, ignore_errors=True)
         os._exit(0)
 
-    def _tell(self, answer: Answer) -> None:
+    def _tell(self, answer: Report) -> None:
         with self._lock:
             try:
                 write_frame(self._answers, answer)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -147,6 +147,21 @@ class SchedulerLoop:
         self._unheard.add(answer)
         self._post(act)
         return answer.result()
+
+    def make_ready(self, executors: Iterable[str | None]) -> None:
+        """Have these executors made, so that what they need is started before the first attempt."""
+
+        def act(_: datetime) -> list[Command]:
+            for name in executors:
+                try:
+                    self._executor(name)
+                except Exception:  # an executor's defect; the first attempt will fail and say so
+                    _log.exception(
+                        "ppacer: the executor %r could not be made", name or self._default_executor
+                    )
+            return []
+
+        self._post(act)
 
     def look(self, at: Callable[[Coordinator], T]) -> T:
         """Return what `at` finds in the coordinator, between two turns."""

@@ -105,6 +105,7 @@ class Scheduler:
         self._loop.ask(
             lambda coordinator, now: (None, coordinator.register(dag, accounted, now, scheduled=scheduled))
         )
+        self._loop.make_ready({task.options.executor for task in dag.tasks.values()})
 
     def info(self) -> SchedulerInfo:
         """Return how the scheduler is."""

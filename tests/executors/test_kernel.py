@@ -17,7 +17,7 @@ import pytest
 
 from ppacer_nb import DAG, run, task
 from ppacer_nb.model.attempt import BodyStarted, Cancelled, Failed
-from tests.kernels.lab import Lab, Trial, assert_gone, write_notebook
+from tests.kernels.lab import Lab, Trial, assert_gone, runners, write_notebook
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +73,7 @@ def test_no_more_attempts_run_at_once_than_there_are_slots_and_runners_are_used_
     trials = [lab.start(meet, str(folder)) for _ in range(6)]
     counts = [lab.finish(trial).value for trial in trials]
     assert max(counts) <= 2
-    assert len(psutil.Process().children()) == 2
+    assert len(runners()) == 2
 
 
 def test_an_attempt_is_cancelled_while_it_waits_while_its_kernel_starts_and_while_it_runs(lab: Lab) -> None:
@@ -112,7 +112,7 @@ def test_a_runner_that_is_killed_ends_its_attempt_at_once_and_its_kernel_with_it
     trial = running(lab)
     kernel = kernel_of(trial)
     folder = folder_of(kernel)
-    (runner,) = psutil.Process().children()
+    (runner,) = runners()
     runner.kill()
     lab.finish(trial)
     assert not folder.exists()
@@ -125,7 +125,7 @@ def test_a_runner_that_is_killed_ends_its_attempt_at_once_and_its_kernel_with_it
 
 def test_an_idle_runner_that_is_gone_is_replaced(lab: Lab) -> None:
     lab.call(nothing)
-    (runner,) = psutil.Process().children()
+    (runner,) = runners()
     runner.kill()
     psutil.wait_procs([runner])  # the executor has not heard of it yet
     trial = lab.call(nothing)
@@ -137,7 +137,8 @@ def test_closing_cancels_what_runs_and_waits_keeps_its_output_and_leaves_no_proc
     first, second = running(lab), running(lab)
     third = lab.start(nothing)
     family = psutil.Process().children(recursive=True)
-    assert len(family) == 2 * 3  # runners, fork servers, kernels
+    # The fork server; two runners; of each the kernel, a spare one if it is ready yet, and their keepers.
+    assert 1 + 2 + 2 * 2 <= len(family) <= 1 + 2 + 2 * 4
     begin = asyncio.run(_now())
     lab.wait(lab.executor.close())
     assert asyncio.run(_now()) - begin < 3
@@ -184,7 +185,7 @@ def test_nothing_outlives_the_schedulers_process_and_the_notebook_says_interrupt
         assert scheduler.stdout.readline() == "ready\n"
         daemons = [psutil.Process(int(path.name)) for path in (tmp_path / "pids").iterdir()]
         family = {*psutil.Process(scheduler.pid).children(recursive=True), *daemons}
-        assert len(family) == 2 * 5
+        assert len(family) >= 1 + 2 + 2 * 4  # the fork server, runners, kernels, their keepers, daemons
         scheduler.kill()
     assert_gone(*family)
     import nbformat
@@ -243,7 +244,7 @@ def test_a_kernel_is_reached_over_sockets_in_a_private_folder_that_goes_with_it(
 
 def test_interrupting_the_process_group_of_the_scheduler_reaches_no_task(lab: Lab) -> None:
     trial = running(lab)
-    (runner,) = psutil.Process().children()
+    (runner,) = runners()
     groups = {os.getpgid(process.pid) for process in (runner, kernel_of(trial))}
     assert os.getpgid(0) not in groups
     os.kill(runner.pid, signal.SIGTERM)  # it takes its kernel with it, in order
@@ -256,7 +257,7 @@ def test_many_attempts_leave_no_open_files_in_a_runner(tmp_path: Path) -> None:
     lab = Lab(tmp_path, slots=1)
     try:
         lab.call(nothing)
-        (runner,) = psutil.Process().children()
+        (runner,) = runners()
         lab.call(nothing)
         before = runner.num_fds()
         for _ in range(3):

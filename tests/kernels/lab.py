@@ -25,7 +25,7 @@ from ppacer_nb.model.attempt import Report as AttemptReport
 from ppacer_nb.model.context import context_parameter
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.run_info import RunInfo
-from ppacer_nb.model.task import ExportFormat, FunctionWork, NotebookWork, TaskSpec
+from ppacer_nb.model.task import ExportFormat, FunctionWork, NotebookWork, TaskOptions, TaskSpec
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import RunType
 
@@ -122,9 +122,15 @@ class Lab:
                 self.finish(trial)
         self.unfinished.clear()
 
-    def start(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Trial:
+    def start(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        options: TaskOptions = TaskOptions(),  # noqa: B008
+        **kwargs: Any,
+    ) -> Trial:
         """Submit a call of `function`."""
-        return self.submit(work_of(function, args, kwargs))
+        return self.submit(work_of(function, args, kwargs), options=options)
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Trial:
         """Call `function` in a kernel, to its end."""
@@ -146,10 +152,15 @@ class Lab:
         """Execute a notebook to its end."""
         return self.finish(self.start_notebook(path, parameters, **options))
 
-    def submit(self, work: FunctionWork | NotebookWork, inputs: Mapping[str, Value] | None = None) -> Trial:
+    def submit(
+        self,
+        work: FunctionWork | NotebookWork,
+        inputs: Mapping[str, Value] | None = None,
+        options: TaskOptions = TaskOptions(),  # noqa: B008
+    ) -> Trial:
         task_id = f"task_{next(self._numbers)}"
         info = RunInfo("lab", "lab/manual-1", RunType.MANUAL, DAY, task_id, 1, {"city": "Łódź"})
-        job = Job(info, TaskSpec(task_id, work), inputs or {}, self.folder / "run", self.folder)
+        job = Job(info, TaskSpec(task_id, work, options), inputs or {}, self.folder / "run", self.folder)
         trial = Trial(job, self.loop.create_future())
         self.unfinished.append(trial)
 
@@ -185,6 +196,20 @@ class Lab:
 
     def stop(self, trial: Trial, *, timed_out: bool = False, reason: str = "somebody stopped it") -> None:
         self.executor.stop(trial.job.key, timed_out=timed_out, reason=reason)
+
+
+def runners(parent: int | None = None) -> list[psutil.Process]:
+    """Return the runners of a process: of this one, unless given."""
+    return [
+        p for p in psutil.Process(parent).children() if any("runner_main" in part for part in p.cmdline())
+    ]
+
+
+def fork_server(parent: int | None = None) -> psutil.Process:
+    """Return the fork server that a process has started last: this one, unless given."""
+    children = psutil.Process(parent).children()
+    servers = [p for p in children if any("kernels.forking" in part for part in p.cmdline())]
+    return max(servers, key=lambda server: server.create_time())
 
 
 def work_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> FunctionWork:
