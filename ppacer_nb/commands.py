@@ -42,6 +42,7 @@ def show(api: SchedulerApi, name: str | None) -> Rendered:
         api.history.dag_version(run.dag_id, run.version),
         api.progress(run.run_id),
         reader(),
+        api.info().held,
     )
 
 
@@ -95,6 +96,31 @@ def find_run(api: SchedulerApi, name: str | None) -> RunRecord:
     if matching:
         raise NotFound(f"{name!r} could be {len(matching)} runs, such as {matching[0]!r}: write more of it.")
     raise NotFound(f"no run {name!r}{did_you_mean(name, known)}.")
+
+
+def find_held(api: SchedulerApi, name: str | None, task_id: str | None) -> tuple[RunRecord, str]:
+    """Return a run as in `find_run`, and its task of which a kernel is held; `task_id` if that is given.
+
+    Without a name it is the run of the kernel that was held last.
+
+    Raises
+    ------
+    NotFound
+        If there is no such run, or not exactly one such task in it.
+    """
+    held = api.info().held
+    if name is None and not held:
+        raise NotFound(
+            "no kernel is held: notebook(..., hold_on_failure='30m') holds that of a failed notebook."
+        )
+    run = find_run(api, held[-1].run_id if name is None else name)
+    if task_id is not None:
+        return run, task_id
+    of_run = [kernel.task_id for kernel in held if kernel.run_id == run.run_id]
+    if len(of_run) == 1:
+        return run, of_run[0]
+    known = f"of {', '.join(of_run)}: name one of them" if of_run else "of none of its tasks"
+    raise NotFound(f"of run {run.run_id!r} kernels are held {known}.")
 
 
 def parse_params(given: Iterable[str]) -> dict[str, Any]:

@@ -84,6 +84,7 @@ class PpacerMagics(Magics):
             "logs": self._logs,
             "trigger": self._trigger,
             "cancel": self._cancel,
+            "resume": self._resume,
             "dashboard": self._show_dashboard,
             "help": self._help,
         }
@@ -154,6 +155,7 @@ class PpacerMagics(Magics):
             store=given.store,
             max_workers=_at_least_one(given.workers),
             pools=dict(_pool(text) for text in given.pool),
+            preload=[name for text in given.preload for name in text.split(",") if name],
             executor=given.executor,
         )
         refused = [r for r in self._session.register() if r.problem]
@@ -200,6 +202,14 @@ class PpacerMagics(Magics):
             api.cancel(run_id, by=notebook_name())
         return note(f"Run {run_id} is being cancelled.")
 
+    def _resume(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            run, task_id = commands.find_held(api, given.run, given.task)
+            api.resume(run.run_id, task_id, by=notebook_name())
+        return note(
+            f"Task {task_id} of run {run.run_id} goes on.", kind="success", hint=f"%ppacer show {run.run_id}"
+        )
+
     def _sql(self, query: str) -> QueryAnswer:
         if not query.strip():
             raise _Usage("Give a query: %ppacer sql SELECT * FROM dag_runs")
@@ -239,6 +249,13 @@ def build_parser() -> argparse.ArgumentParser:
     start.add_argument("--workers", type=int, default=DEFAULT_MAX_WORKERS, help="tasks at once (%(default)s)")
     start.add_argument("--pool", action="append", default=[], metavar="NAME=SLOTS", help="a pool for tasks")
     start.add_argument(
+        "--preload",
+        action="append",
+        default=[],
+        metavar="MODULE,...",
+        help="what every kernel shall have imported, as pandas,matplotlib.pyplot",
+    )
+    start.add_argument(
         "--executor", choices=["kernel", "thread"], default="kernel", help="for tasks that name none"
     )
     stop = add("stop", "Stop the scheduler: start nothing more, wait for what runs, then cancel it.")
@@ -261,6 +278,9 @@ def build_parser() -> argparse.ArgumentParser:
     trigger.add_argument("--date", metavar="ISO", help="the logical date (now)")
     cancel = add("cancel", "End a run early.")
     cancel.add_argument("run", metavar="RUN")
+    resume = add("resume", "Go on with a failed notebook in its held kernel, from the cell that failed.")
+    resume.add_argument("run", nargs="?", metavar="RUN")
+    resume.add_argument("task", nargs="?", metavar="TASK", help="if kernels of several are held")
     add("sql", "Query the run history; %%%%ppacer sql takes a query of several lines.")
     add("dashboard", "Show and steer everything live, under the cell.")
     topic = add("help", "Say what a command does.")
@@ -289,11 +309,20 @@ def _task_ids(api: SchedulerApi, given: Sequence[str]) -> list[str]:
     return sorted({a.task_id for a in api.history.attempts(commands.find_run(api, given[0]).run_id)})
 
 
+def _held_runs(api: SchedulerApi, _: Sequence[str]) -> list[str]:
+    return sorted({held.run_id for held in api.info().held})
+
+
+def _held_tasks(api: SchedulerApi, given: Sequence[str]) -> list[str]:
+    return sorted({held.task_id for held in api.info().held if held.run_id == given[0]})
+
+
 _ARGUMENTS: dict[str, list[Callable[[SchedulerApi, Sequence[str]], list[str]]]] = {
     "runs": [_dag_ids],
     "trigger": [_dag_ids],
     "show": [_run_names],
     "cancel": [_run_names],
+    "resume": [_held_runs, _held_tasks],
     "logs": [_run_names, _task_ids],
 }
 

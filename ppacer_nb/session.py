@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,6 +67,7 @@ class Session:
         max_workers: int = DEFAULT_MAX_WORKERS,
         pools: Mapping[str, int] | None = None,
         executor: str = "kernel",
+        preload: Sequence[str] = (),
     ) -> Scheduler:
         """Start a scheduler in this process, with an HTTP API for others. Its DAGs come by `register`.
 
@@ -87,6 +88,7 @@ class Session:
             max_workers=max_workers,
             pools=pools or {},
             default_executor=executor,
+            preload=tuple(preload),
             notebook=notebook_name(),
         )
         try:

@@ -39,6 +39,7 @@ class AttemptState(StrEnum):
     SKIPPED = "skipped"  #: never started: its trigger rule can no longer be met, or it chose to skip
     CANCELLED = "cancelled"  #: stopped by somebody
     INTERRUPTED = "interrupted"  #: its scheduler or worker died while it ran
+    CLEARED = "cleared"  #: of a task: how it had ended counts no more, and it runs again
 
     @property
     def is_terminal(self) -> bool:
@@ -95,9 +96,10 @@ _RUN_MOVES = {
     # QUEUED to FAILED: its scheduler died before it began
     RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}),
     RunState.RUNNING: _TERMINAL_RUNS,
-    RunState.SUCCESS: frozenset[RunState](),
-    RunState.FAILED: frozenset[RunState](),
-    RunState.CANCELLED: frozenset[RunState](),
+    # An ended run goes on when tasks of it are cleared.
+    RunState.SUCCESS: frozenset({RunState.RUNNING}),
+    RunState.FAILED: frozenset({RunState.RUNNING}),
+    RunState.CANCELLED: frozenset({RunState.RUNNING}),
 }
 
 _FAILURES = frozenset(
@@ -109,7 +111,7 @@ _FAILURES = frozenset(
     }
 )
 _TASK_ENDS = _FAILURES | {AttemptState.SUCCESS, AttemptState.SKIPPED}
-_TERMINAL_ATTEMPTS = _TASK_ENDS | {AttemptState.UP_FOR_RETRY}
+_TERMINAL_ATTEMPTS = _TASK_ENDS | {AttemptState.UP_FOR_RETRY, AttemptState.CLEARED}
 _ATTEMPT_MOVES = {state: frozenset[AttemptState]() for state in AttemptState if state.is_terminal} | {
     AttemptState.QUEUED: frozenset(
         {AttemptState.RUNNING, AttemptState.CANCELLED, AttemptState.UPSTREAM_FAILED, AttemptState.SKIPPED}

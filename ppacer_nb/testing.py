@@ -194,6 +194,12 @@ class ScriptedExecutor:
             self.stopped.append(key)
             self._end(key, Failed(ErrorInfo("TaskTimeout", reason)) if timed_out else Cancelled(reason))
 
+    def keep(self, key: AttemptKey) -> None:
+        """No scripted attempt holds a kernel."""
+
+    def release(self, key: AttemptKey) -> None:
+        """No scripted attempt holds a kernel."""
+
     async def close(self) -> None:
         """Cancel what runs."""
         for key in list(self._running):

@@ -14,6 +14,7 @@ from ipywidgets import Widget
 from ppacer_nb.authoring import registry
 from ppacer_nb.magics import PpacerMagics
 from tests.faces import Shell, failing_dag, sales_dag
+from tests.kernels.lab import write_notebook
 
 
 @pytest.fixture
@@ -229,3 +230,32 @@ def test_tab_completes_commands_dags_runs_and_tasks(
     with provisionalcompleter():
         found = [c.text for c in shell.shell.Completer.completions(line, len(line))]
     assert sorted(found) == sorted([run_id] if expected is None else expected)
+
+
+@pytest.mark.timeout(60)
+def test_a_failed_notebook_is_mended_and_resumed(shell: Shell) -> None:
+    path = write_notebook(Path("report.ipynb"), "rows = [1, 2]", "total = sum(row)", "print(total)")
+    shell.run("from ppacer_nb import DAG, notebook")
+    shell.run("with DAG('sales') as dag: notebook('report.ipynb', hold_on_failure='5m')")
+    shell.run("%ppacer start --preload colorsys,no_such_module")
+    assert "No kernel is held" in shell.run("%ppacer resume")
+    run_id = finished_run(shell, "sales")
+    shown = shell.run("%ppacer show")
+    assert "jupyter console --existing" in shown
+    assert f"%ppacer resume {run_id} report" in shown
+    status = shell.run("%ppacer status")
+    assert "Held kernels" in status
+    assert "no_such_module is not preloaded, and imported by each task that needs it: it cannot" in status
+    with provisionalcompleter():
+        line = f"%ppacer resume {run_id} r"
+        assert [c.text for c in shell.shell.Completer.completions(line, len(line))] == ["report"]
+    path.write_text(path.read_text().replace("sum(row)", "sum(rows)"))
+    assert f"Task report of run {run_id} goes on" in shell.run("%ppacer resume")
+    scheduler = _magics(shell)._session.scheduler
+    assert scheduler is not None
+    assert scheduler.end_of(run_id).result(30) == "success"
+    scheduler.flush()
+    shown = shell.run("%ppacer show")
+    assert "kernel of attempt 1, kept" in shown
+    assert "jupyter console" not in shown
+    assert "No kernel is held" in shell.run("%ppacer resume")

@@ -16,6 +16,7 @@ from ppacer_nb.authoring.options import parse_options
 from ppacer_nb.errors import CannotPickle, InvalidOption, InvalidPlaceholder, ValueNotPicklable
 from ppacer_nb.executors.bash import run_bash
 from ppacer_nb.model.context import context_parameter
+from ppacer_nb.model.durations import Duration, parse_duration
 from ppacer_nb.model.ids import check_id
 from ppacer_nb.model.placeholders import Secret, references
 from ppacer_nb.model.task import FunctionWork, NotebookWork, TaskOptions, TaskSpec
@@ -143,6 +144,7 @@ def notebook(
     export: str | None = None,
     id: str | None = None,
     kernel: str | None = None,
+    hold_on_failure: Duration | None = None,
     **options: Any,
 ) -> TaskNode:
     """Add a whole notebook as a task, executed with `parameters` in place of its defaults.
@@ -162,6 +164,10 @@ def notebook(
         The task's id; the file's name unless given.
     kernel
         The name of a Jupyter kernel to use instead of the notebook's own.
+    hold_on_failure
+        How long its kernel stays when its last attempt has failed: a timedelta, seconds, or text such as
+        ``"30m"``. Until then one can look into it (``jupyter console --existing``), mend the notebook, and go
+        on from the failed cell: ``%ppacer resume RUN TASK``. Default not at all.
     **options
         As of `task`.
 
@@ -190,7 +196,11 @@ def notebook(
     filled = to_references(dict(parameters or {}), dag)
     _pickled(None, filled, task_id)
     work = NotebookWork(absolute, info.source, filled, ("html",) if export else (), kernel)
-    return dag.add(TaskSpec(task_id, work, parse_options(options, TaskOptions(), what=f"task {task_id!r}")))
+    what = f"task {task_id!r}"
+    hold = parse_duration(hold_on_failure or 0, what=f"hold_on_failure of {what}") or None
+    return dag.add(
+        TaskSpec(task_id, work, parse_options(options, TaskOptions(hold_on_failure=hold), what=what))
+    )
 
 
 def bash(

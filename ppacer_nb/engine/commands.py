@@ -41,4 +41,18 @@ class Notify:
     notification: Notification
 
 
-Command = Record | Start | Stop | Notify
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Have the attempt's executor keep the kernel that it holds, however long: the task goes on in it."""
+
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Have the attempt's executor end the kernel that it holds."""
+
+    key: AttemptKey
+
+
+Command = Record | Start | Stop | Notify | Keep | Release

@@ -7,23 +7,23 @@ order. The records ahead of a `Start` must be on disk before it is carried out.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ppacer_nb.engine.commands import Command, Notify, Record, Start, Stop
+from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.notifications import notification_of
 from ppacer_nb.engine.queue import Limits, ReadyQueue, ReadyTask
-from ppacer_nb.engine.run_machine import RunMachine
+from ppacer_nb.engine.run_machine import RunMachine, replay
 from ppacer_nb.engine.timers import Timers
 from ppacer_nb.engine.timetable import Decision, Timetable
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
-from ppacer_nb.model.attempt import Outcome
+from ppacer_nb.model.attempt import Failed, Held, Outcome
 from ppacer_nb.model.dag import DagSpec, did_you_mean
 from ppacer_nb.model.durations import format_duration
-from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import Event, EventOfRun, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey, dag_id_of, run_id_of
 from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 
@@ -72,6 +72,7 @@ class Coordinator:
     def __init__(self, limits: Limits, runs_folder: Path) -> None:
         self.dags: dict[str, DagEntry] = {}
         self.runs: dict[str, RunMachine] = {}  #: unfinished ones
+        self.held: dict[AttemptKey, Held] = {}  #: failed attempts whose kernels stay, the oldest first
         self.queue = ReadyQueue(limits)
         self.draining = False
         self._runs_folder = runs_folder
@@ -154,7 +155,41 @@ class Coordinator:
         task = machine.tasks[key.task_id]
         self._timers.cancel(key)
         self.queue.release(task.spec.options.pool)
+        if isinstance(outcome, Failed) and outcome.held is not None:
+            self._hold(key, outcome.held)
         self._absorb(machine, machine.end_attempt(key.task_id, outcome, now), now)
+        return self._commands(now)
+
+    def released(self, key: AttemptKey) -> None:
+        """Note that the kernel of a failed attempt is held no more."""
+        self.held.pop(key, None)
+
+    def resume(
+        self, run_id: str, task_id: str, history: Sequence[EventOfRun], now: datetime, *, by: str
+    ) -> list[Command]:
+        """Let a failed task go on in the kernel that was held for it, and then what is downstream of it.
+
+        `history` is all that happened to the run, if that has ended.
+
+        Raises
+        ------
+        NotFound
+            If its DAG is not defined, or has no such task.
+        SchedulerError
+            If no kernel is held for it, the scheduler is stopping, or a task downstream of it runs.
+        """
+        machine = self._machine(run_id, history)
+        if task_id not in machine.tasks:
+            known = f"{did_you_mean(task_id, machine.tasks)}: there are {', '.join(machine.tasks)}"
+            raise NotFound(f"run {run_id!r} has no task {task_id!r}{known}.")
+        key = AttemptKey(run_id, task_id, machine.tasks[task_id].attempt)
+        if key not in self.held:
+            raise SchedulerError(f"no kernel is held for task {task_id!r} of run {run_id!r}: {_WHY_NOT_HELD}")
+        self._check_may_clear(machine, [task_id])
+        self._out.append(Keep(key))
+        del self.held[key]
+        self._clear(machine, [task_id], f"{task_id} resumed by {by}", now)
+        machine.tasks[task_id].resumes = key
         return self._commands(now)
 
     def cancel_run(self, run_id: str, reason: str, now: datetime) -> list[Command]:
@@ -171,8 +206,11 @@ class Coordinator:
         self.queue.discard_run(run_id)
         for key in machine.running:
             self._out.append(Stop(key, timed_out=False, reason=reason))
-        for task_id in machine.tasks:
+        for task_id, task in machine.tasks.items():
             self._timers.cancel(_RetryDue(run_id, task_id))
+            if task.resumes is not None and task.state is not AttemptState.RUNNING:
+                self._out.append(Release(task.resumes))
+                task.resumes = None
         entry = self.dags[dag_id_of(run_id)]
         if run_id in entry.waiting:
             entry.waiting.remove(run_id)
@@ -194,6 +232,41 @@ class Coordinator:
                 case _:
                     self._time_out(due)
         return self._commands(now)
+
+    def _hold(self, key: AttemptKey, held: Held) -> None:
+        """Note that a kernel is held. Each takes memory: there are no more of them than workers."""
+        self.held[key] = held
+        if len(self.held) > self.queue.limits.max_workers:
+            oldest = next(iter(self.held))
+            del self.held[oldest]
+            self._out.append(Release(oldest))
+
+    def _machine(self, run_id: str, history: Sequence[EventOfRun]) -> RunMachine:
+        """Return a run, as it is or as its history says; of its DAG the newest version counts."""
+        if run_id in self.runs:
+            return self.runs[run_id]
+        if not history:
+            raise NotFound(f"no run {run_id!r}{did_you_mean(run_id, self.runs)}.")
+        return replay(self._entry(dag_id_of(run_id)).dag, history)
+
+    def _check_may_clear(self, machine: RunMachine, task_ids: Sequence[str]) -> None:
+        if self.draining:
+            raise SchedulerError(f"the scheduler is stopping: run {machine.run_id!r} cannot go on.")
+        if machine.is_being_cancelled:
+            raise SchedulerError(f"run {machine.run_id!r} is being cancelled: wait for its end.")
+        for id in machine.with_downstream(task_ids):
+            if machine.tasks[id].state is AttemptState.RUNNING:
+                raise SchedulerError(f"task {id!r} of run {machine.run_id!r} runs now: wait for its end.")
+
+    def _clear(self, machine: RunMachine, task_ids: Sequence[str], reason: str, now: datetime) -> None:
+        """Let tasks run again, with what is downstream of them, be it that their run has ended."""
+        cleared = set(machine.with_downstream(task_ids))
+        for key in [k for k in self.held if k.run_id == machine.run_id and k.task_id in cleared]:
+            del self.held[key]
+            self._out.append(Release(key))
+        self.runs[machine.run_id] = machine
+        self.dags[machine.dag.id].active.add(machine.run_id)
+        self._absorb(machine, machine.clear(task_ids, reason, now), now)
 
     def _entry(self, dag_id: str) -> DagEntry:
         try:
@@ -335,6 +408,12 @@ class Coordinator:
 
     def _record(self, event: Event) -> None:
         self._out.append(Record(event))
+
+
+_WHY_NOT_HELD = (
+    "the task says with hold_on_failure='30m' that its kernel is to be held, and it is held until that time, "
+    "until a newer one needs the room, or until it ends."
+)
 
 
 def _same_points(old: DagSpec, new: DagSpec) -> bool:

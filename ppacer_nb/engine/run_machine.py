@@ -8,7 +8,7 @@ rest, so it is never logged, and `resume` finds it again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ class TaskProgress:
     retry_at: datetime | None = None
     value: Value | None = None
     worker: str = ""  #: who runs the latest attempt, in words
+    resumes: AttemptKey | None = None  #: the attempt in whose held kernel the next one goes on
 
     @property
     def has_ended(self) -> bool:
@@ -61,7 +62,6 @@ class RunMachine:
             id: TaskProgress(spec, Upstreams(len(spec.upstreams))) for id, spec in dag.tasks.items()
         }
         self._open = len(self.tasks)
-        self._any_failed = False
         self._cancel_reason: str | None = None
         self._undecided: deque[str] = deque()
         self._events: list[EventOfRun] = []
@@ -70,6 +70,11 @@ class RunMachine:
     def run_id(self) -> str:
         """The run's id."""
         return self.created.run_id
+
+    @property
+    def is_being_cancelled(self) -> bool:
+        """Whether it only waits for what runs to be stopped."""
+        return self._cancel_reason is not None and not self.state.is_terminal
 
     @property
     def running(self) -> list[AttemptKey]:
@@ -103,7 +108,9 @@ class RunMachine:
 
     def end_attempt(self, task_id: str, outcome: Outcome, now: datetime) -> list[EventOfRun]:
         """Note how the running attempt of a task ended, and everything that follows from it."""
-        self._emit(self._ending(self.tasks[task_id], outcome, now))
+        task = self.tasks[task_id]
+        task.resumes = None
+        self._emit(self._ending(task, outcome, now))
         return self._settle(now)
 
     def retry(self, task_id: str, now: datetime) -> None:
@@ -124,15 +131,43 @@ class RunMachine:
         self._cancel_rest(reason, now)
         return self._settle(now)
 
+    def clear(self, task_ids: Collection[str], reason: str, now: datetime) -> list[EventOfRun]:
+        """Let tasks that have ended run again, with all downstream of them that has; the run goes on then.
+
+        Their retries are counted from the start again. `reason` says who asked for it.
+        """
+        if self.state.is_terminal:
+            created, version, tasks = self.created, self.dag.version, len(self.dag.tasks)
+            self._emit(
+                replace(created, version=version, tasks=tasks, state=RunState.RUNNING, at=now, reason=reason)
+            )
+        for id in self.with_downstream(task_ids):
+            if self.tasks[id].has_ended:
+                self._emit(self._without_attempt(self.tasks[id], AttemptState.CLEARED, now, reason))
+        return self.resume(now)
+
+    def with_downstream(self, task_ids: Collection[str]) -> list[str]:
+        """Return these tasks and everything downstream of them, upstream before downstream."""
+        chosen = set(task_ids)
+        for id, task in self.tasks.items():  # upstream before downstream
+            if not chosen.isdisjoint(task.spec.upstreams):
+                chosen.add(id)
+        return [id for id in self.tasks if id in chosen]
+
     def job(self, task_id: str, runs_folder: Path, attempt: int) -> Job:
         """Return what an executor needs to run this attempt."""
+        task = self.tasks[task_id]
         inputs = {id: self.tasks[id].value for id in self.dag.data_upstreams[task_id]}
+        # Where another attempt follows by itself, nobody looks into the kernel of this one.
+        is_last = task.resumes is not None or task.failures >= task.spec.options.retries
         return Job(
             self.info(task_id, attempt),
-            self.tasks[task_id].spec,
+            task.spec,
             {id: value for id, value in inputs.items() if value is not None},
             runs_folder / self.run_id,
             self.dag.cwd,
+            hold=task.spec.options.hold_on_failure if is_last else None,
+            resumes=task.resumes,
         )
 
     def info(self, task_id: str, attempt: int) -> RunInfo:
@@ -146,13 +181,19 @@ class RunMachine:
     def apply(self, event: EventOfRun) -> None:
         """Take in one event of this run's history."""
         if isinstance(event, RunEvent):
-            self.state = event.state
-            if event.state is RunState.RUNNING and event.reason:
+            if self.state.is_terminal:  # it goes on, maybe on another version of its DAG
+                self._cancel_reason = None
+                self.created = replace(self.created, version=event.version, tasks=event.tasks)
+            elif event.state is RunState.RUNNING and event.reason:
                 self._cancel_reason = event.reason
-        else:
+            self.state = event.state
+        elif event.task_id in self.tasks:  # another version of the DAG may have had it
             self._apply_to_task(self.tasks[event.task_id], event)
 
     def _apply_to_task(self, task: TaskProgress, event: TaskEvent) -> None:
+        if event.state is AttemptState.CLEARED:
+            self._forget_end(task)
+            return
         task.state = event.state
         task.attempt = max(task.attempt, event.attempt)
         task.retry_at = event.retry_at
@@ -161,10 +202,20 @@ class RunMachine:
         if event.state.ends_task:
             task.value = event.value
             self._open -= 1
-            self._any_failed |= event.state.is_failure
             for id in self.dag.downstreams[event.task_id]:
                 self.tasks[id].upstreams.add(event.state)
                 self._undecided.append(id)
+
+    def _forget_end(self, task: TaskProgress) -> None:
+        """Let a task be as if it had not begun; only its attempts go on being counted."""
+        if task.state is None or not task.state.ends_task:
+            return
+        for id in self.dag.downstreams[task.spec.id]:
+            self.tasks[id].upstreams.add(task.state, -1)
+        task.state = task.value = task.retry_at = task.queued_at = None
+        task.failures = 0
+        self._open += 1
+        self._undecided.append(task.spec.id)
 
     def _cancel_rest(self, reason: str, now: datetime) -> None:
         for task in self.tasks.values():
@@ -203,7 +254,8 @@ class RunMachine:
     def _end_state(self) -> RunState:
         if self._cancel_reason is not None:
             return RunState.CANCELLED
-        return RunState.FAILED if self._any_failed else RunState.SUCCESS
+        failed = any(t.state is not None and t.state.is_failure for t in self.tasks.values())
+        return RunState.FAILED if failed else RunState.SUCCESS
 
     def _without_attempt(
         self, task: TaskProgress, state: AttemptState, now: datetime, reason: str
@@ -221,9 +273,9 @@ class RunMachine:
             return ended(AttemptState.SUCCESS, value=outcome.value)
         if isinstance(outcome, Cancelled):
             return ended(AttemptState.CANCELLED, reason=outcome.reason)
-        options, error = task.spec.options, outcome.error
-        if self._cancel_reason is not None or task.failures >= options.retries:
-            return ended(AttemptState.FAILED, error=error)
+        options, error, held = task.spec.options, outcome.error, outcome.held
+        if self._cancel_reason is not None or task.failures >= options.retries or held is not None:
+            return ended(AttemptState.FAILED, error=error, held=held)
         retry_at = now + options.retry_wait(task.failures + 1)
         return ended(AttemptState.UP_FOR_RETRY, error=error, retry_at=retry_at)
 

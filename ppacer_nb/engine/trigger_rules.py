@@ -18,14 +18,14 @@ class Upstreams:
     failed: int = 0  #: for any reason, upstream failures and cancellations included
     skipped: int = 0
 
-    def add(self, state: AttemptState) -> None:
-        """Count one more upstream that ended in `state`."""
+    def add(self, state: AttemptState, count: int = 1) -> None:
+        """Count one more upstream that ended in `state`; one less with -1."""
         if state.is_failure:
-            self.failed += 1
+            self.failed += count
         elif state is AttemptState.SKIPPED:
-            self.skipped += 1
+            self.skipped += count
         else:
-            self.succeeded += 1
+            self.succeeded += count
 
     @property
     def all_done(self) -> bool:

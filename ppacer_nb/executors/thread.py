@@ -80,6 +80,12 @@ class ThreadExecutor:
         text = f"{reason}; its thread cannot be stopped and goes on in the background"
         self._end(key, Failed(ErrorInfo("TaskTimeout", text)) if timed_out else Cancelled(text))
 
+    def keep(self, key: AttemptKey) -> None:
+        """A thread holds nothing."""
+
+    def release(self, key: AttemptKey) -> None:
+        """A thread holds nothing."""
+
     async def close(self) -> None:
         """Cancel what runs, and let the threads end."""
         for key in list(self._attempts):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,20 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from ppacer_nb import errors, values
-from ppacer_nb.errors import KernelDied, PpacerError
+from ppacer_nb.errors import KernelDied, PpacerError, TaskFailed
 from ppacer_nb.kernels.client import Client
-from ppacer_nb.kernels.documents import banner_cell, filled_notebook, function_notebook
+from ppacer_nb.kernels.documents import (
+    failure_banner,
+    filled_notebook,
+    function_notebook,
+    held_banner,
+    with_banners,
+)
+from ppacer_nb.kernels.holding import HeldKernel
 from ppacer_nb.kernels.inside import Inputs
 from ppacer_nb.kernels.order import FunctionOrder, NotebookOrder, Order, StopOrder
 from ppacer_nb.kernels.process import Kernel, KernelKind
+from ppacer_nb.kernels.resuming import Resumption, resumed_banner
 from ppacer_nb.kernels.supply import KernelSupply
 from ppacer_nb.model.attempt import (
     BodyStarted,
@@ -28,6 +36,7 @@ from ppacer_nb.model.attempt import (
     ErrorInfo,
     Failed,
     Files,
+    Held,
     LogLine,
     Outcome,
     Report,
@@ -49,19 +58,30 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Attempt:
-    """One attempt; `run` it once. `stop` may be called meanwhile, from the same event loop."""
+    """One attempt; `run` it once. `stop` may be called meanwhile, from the same event loop.
+
+    `resumed` is what was held of the attempt that it is to resume, None if that is held no more.
+    """
 
     def __init__(
-        self, order: Order, kernels: KernelSupply, tell: Callable[[Report], None], export: Export
+        self,
+        order: Order,
+        kernels: KernelSupply,
+        tell: Callable[[Report], None],
+        export: Export,
+        resumed: HeldKernel | None = None,
     ) -> None:
         self.order = order
+        self.held: HeldKernel | None = None  #: what stays when it has ended, if its outcome says so
+        self._resumed = resumed
+        self._resumption: Resumption | None = None
         self._kernels = kernels
         self._tell = tell
         self._export = export
         self._stopped: StopOrder | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._execution: asyncio.Task[ErrorInfo | None] | None = None
-        self._kernel: Kernel | None = None
+        self._kernel = resumed.kernel if resumed is not None else None
         self._client: Client | None = None  # as soon as cells run
         self._value: Value | None = None
         self._started_at = datetime.now(UTC)
@@ -96,29 +116,29 @@ class Attempt:
         path = self.order.file(".ipynb")
         try:
             notebook = self._document()
-            self._save(notebook, path, "running", None)
+            self._save(notebook, path, "running")
             error = await self._executed(notebook)
-            outcome = self._outcome(error, Files(notebook=path))
-            self._save(notebook, path, _state_name(outcome), _why(outcome))
+            outcome = self._with_hold(self._outcome(error, Files(notebook=path)))
+            self._save(notebook, path, _state_name(outcome), outcome)
             return self._with_report(outcome, path)
         except PpacerError as ours:
             error = ErrorInfo(type(ours).__name__, str(ours))
         except Exception as unexpected:  # such as a full disk, or a kernel that does not start
             error = ErrorInfo("TaskFailed", f"could not be run: {type(unexpected).__name__}: {unexpected}")
-        return self._outcome(error, Files())
+        return self._with_hold(self._outcome(error, Files()))
 
     async def close(self) -> None:
-        """Let go of the kernel."""
+        """Let go of the kernel, unless it is held."""
         if self._stopping is not None:
             self._stopping.cancel()
-        if self._kernel is not None:
+        if self._kernel is not None and self.held is None:
             await self._kernels.give_back(self._kernel, reusable=self._reuses and self._stopped is None)
 
     def _document(self) -> NotebookNode:
         """Return the notebook to execute; the inputs of a function lie beside it then."""
         order, what = self.order, self.order.what
         if isinstance(what, NotebookOrder):
-            return filled_notebook(order, what)
+            return self._mended(order.resumes, what) if order.resumes else filled_notebook(order, what)
         inputs = Inputs(
             run=order.run,
             name=what.name,
@@ -130,6 +150,12 @@ class Attempt:
         )
         values.write_whole(order.file(".inputs.pkl"), pickle.dumps(inputs))
         return function_notebook(order, what)
+
+    def _mended(self, resumes: AttemptKey, what: NotebookOrder) -> NotebookNode:
+        if self._resumed is None:
+            raise TaskFailed(f"the kernel of attempt {resumes.attempt} is held no more: trigger a new run.")
+        notebook, self._resumption = self._resumed.resume(self.order, what)
+        return notebook
 
     async def _executed(self, notebook: NotebookNode) -> ErrorInfo | None:
         if self._stopped is not None:
@@ -144,15 +170,13 @@ class Attempt:
 
     async def _execute(self, notebook: NotebookNode) -> ErrorInfo | None:
         """Execute the notebook in a kernel of its own; return why that failed, None if it did not."""
-        name = notebook.metadata.kernelspec.name if "kernelspec" in notebook.metadata else "python3"
-        if isinstance(self.order.what, NotebookOrder) and self.order.what.kernel_name is not None:
-            name = self.order.what.kernel_name
-        kind = KernelKind(name, str(self.order.cwd), self.order.env)
-        self._kernel = await self._kernels.take(kind, reused=self._reuses)
+        self._kernel = await self._ready_kernel(notebook)
         client = Client(notebook, self._kernel, self._tell)
         try:
             await client.prepare(self.order.sys_path, reused=self._reuses)
-            self._tell(BodyStarted(datetime.now(UTC), self._kernel.description))
+            if self._resumed is not None and self._resumption is not None:
+                self._resumed.hand_over(client, self._resumption)
+            self._tell(BodyStarted(datetime.now(UTC), self._worker(self._kernel)))
             self._client = client
             await client.run()
         except CellExecutionError as raised:
@@ -166,6 +190,22 @@ class Attempt:
             self._say_early_exit(client)
         self._value = client.value if isinstance(self.order.what, FunctionOrder) else self._path_as_value()
         return None
+
+    async def _ready_kernel(self, notebook: NotebookNode) -> Kernel:
+        if self._resumed is not None:
+            await self._resumed.kernel.reconnect()
+            return self._resumed.kernel
+        name = notebook.metadata.kernelspec.name if "kernelspec" in notebook.metadata else "python3"
+        if isinstance(self.order.what, NotebookOrder) and self.order.what.kernel_name is not None:
+            name = self.order.what.kernel_name
+        kind = KernelKind(name, str(self.order.cwd), self.order.env)
+        return await self._kernels.take(kind, reused=self._reuses)
+
+    def _worker(self, kernel: Kernel) -> str:
+        """Say who runs the attempt."""
+        if self.order.resumes is None or self._resumption is None:
+            return kernel.description
+        return f"kernel of attempt {self.order.resumes.attempt}, {self._resumption.summary}, pid {kernel.pid}"
 
     def _cell_error(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
         if raised.ename == "SystemExit":
@@ -213,6 +253,26 @@ class Attempt:
             return Failed(ErrorInfo("TaskFailed", "the function's call was left out of its notebook"), files)
         return Succeeded(self._value, files)
 
+    def _with_hold(self, outcome: Outcome) -> Outcome:
+        """Note that the kernel stays, if it is to and can."""
+        kernel = self._kernel
+        if not isinstance(outcome, Failed) or self.order.hold is None or kernel is None:
+            return outcome
+        if self._stopping is not None and not self._stopping.cancel():
+            return outcome  # it was killed
+        if kernel.died.done():
+            return outcome
+        if self._client is not None:
+            filled_for = self.order.run if self._resumed is None else self._resumed.filled_for
+            self.held = HeldKernel(filled_for, kernel, self._client)
+        else:
+            self.held = self._resumed
+        if self.held is None:
+            return outcome
+        kernel.disconnect()
+        held = Held(self.held.connection_file, datetime.now(UTC) + self.order.hold)
+        return replace(outcome, held=held)
+
     def _with_report(self, outcome: Outcome, notebook: Path) -> Outcome:
         what = self.order.what
         if not isinstance(outcome, Succeeded) or not isinstance(what, NotebookOrder) or not what.export:
@@ -232,7 +292,7 @@ class Attempt:
             await asyncio.wait([self._kernel.died], timeout=GRACE)
         self._kernel.kill()
 
-    def _save(self, notebook: NotebookNode, path: Path, state: str, why: str | None) -> None:
+    def _save(self, notebook: NotebookNode, path: Path, state: str, outcome: Outcome | None = None) -> None:
         run = self.order.run
         notebook.metadata["ppacer"] = {
             "dag_id": run.dag_id,
@@ -242,12 +302,19 @@ class Attempt:
             "logical_date": run.logical_date.isoformat(),
             "state": state,
             "started_at": self._started_at.isoformat(),
-            "ended_at": None if state == "running" else datetime.now(UTC).isoformat(),
-            "error": why,
+            "ended_at": None if outcome is None else datetime.now(UTC).isoformat(),
+            "error": None if outcome is None else _why(outcome),
         }
-        if why is not None:
-            notebook.cells.insert(0, banner_cell(state, why))
-        values.write_whole(path, nbformat.writes(notebook).encode())
+        document = with_banners(notebook, self._banners(state, outcome))
+        values.write_whole(path, nbformat.writes(document).encode())
+
+    def _banners(self, state: str, outcome: Outcome | None) -> Iterator[str]:
+        if outcome is not None and (why := _why(outcome)) is not None:
+            yield failure_banner(state, why)
+        if isinstance(outcome, Failed) and outcome.held is not None:
+            yield held_banner(outcome.held, self.order.run)
+        if self._resumption is not None and self.order.resumes is not None:
+            yield resumed_banner(self.order.resumes.attempt, self._resumption)
 
 
 def _state_name(outcome: Outcome) -> str:

@@ -66,6 +66,8 @@ class Client(NotebookClient):
                 (i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()), 1
             )
         }
+        self.kept: frozenset[int] = frozenset()  #: places of cells, from 0, that are not to run
+        self.place = 0  #: of the cell that was begun last, from 0
         self.go_on = True  #: set it to False to leave out the cells that have not begun
         self.asked_to_exit = False  #: by IPython's ``exit``, in the cell that was begun last
         self.traceback = ""  #: of the last error
@@ -98,14 +100,19 @@ class Client(NotebookClient):
         DeadKernelError
             The moment the kernel's process ends; the message says how.
         """
-        for index, cell in enumerate(self.nb.cells):
-            if not self.go_on or self.asked_to_exit:
-                break
-            if index in self._numbers:
-                self.cell_number = self._numbers[index]
-                self._report(CellProgress(self.cell_number, self.cells))
-            await self._run_cell(cell, index)
-        self.set_widgets_metadata()
+        try:
+            for index, cell in enumerate(self.nb.cells):
+                if not self.go_on or self.asked_to_exit:
+                    break
+                if index in self.kept:
+                    continue
+                self.place = index
+                if index in self._numbers:
+                    self.cell_number = self._numbers[index]
+                    self._report(CellProgress(self.cell_number, self.cells))
+                await self._run_cell(cell, index)
+        finally:
+            self.set_widgets_metadata()
 
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int

@@ -6,6 +6,7 @@ import logging
 import math
 import pickle
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from ppacer_nb import values
 from ppacer_nb.calling import resolver
 from ppacer_nb.errors import NotebookError, TaskFailed
 from ppacer_nb.kernels.order import FunctionOrder, NotebookOrder, Order
+from ppacer_nb.model.attempt import Held
 from ppacer_nb.model.placeholders import Secret, UpstreamResult, fill
+from ppacer_nb.model.run_info import RunInfo
 
 _BACKTICKS = re.compile(r"`+")
 _ENDINGS = {"failed": "failed", "cancelled": "was cancelled", "interrupted": "was interrupted"}
@@ -91,12 +94,25 @@ def filled_notebook(order: Order, what: NotebookOrder) -> NotebookNode:
     return notebook
 
 
-def banner_cell(state: str, why: str) -> NotebookNode:
-    """Return a cell for the top of an executed notebook that says why it did not succeed."""
+def failure_banner(state: str, why: str) -> str:
+    """Say, in Markdown for the top of an executed notebook, why it did not succeed."""
     head, *rest = _literal(why).splitlines() or [""]
-    text = "\n".join([f"> **This attempt {_ENDINGS[state]}.** {head}", *(f"> {line}" for line in rest)])
-    cell: NotebookNode = nbformat.v4.new_markdown_cell(text, metadata={"tags": ["ppacer-failure"]})
-    return cell
+    return "\n".join([f"> **This attempt {_ENDINGS[state]}.** {head}", *(f"> {line}" for line in rest)])
+
+
+def held_banner(held: Held, run: RunInfo) -> str:
+    """Say, in the same way, how to look into the kernel of a failed attempt, and how to go on."""
+    return (
+        f"> **Its kernel is held until {held.until:%Y-%m-%d %H:%M} UTC.** Look into it with\n"
+        f"> `jupyter console --existing {held.connection_file}`, mend the notebook, and go on from the cell\n"
+        f"> that failed with `%ppacer resume {run.run_id} {run.task_id}`."
+    )
+
+
+def with_banners(notebook: NotebookNode, banners: Iterable[str]) -> NotebookNode:
+    """Return the notebook with a cell at its top for each of the banners."""
+    cells = [nbformat.v4.new_markdown_cell(text, metadata={"tags": ["ppacer-banner"]}) for text in banners]
+    return NotebookNode({**notebook, "cells": [*cells, *notebook.cells]})
 
 
 def is_plain(value: Any) -> bool:

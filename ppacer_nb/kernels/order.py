@@ -9,6 +9,7 @@ import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,6 +61,8 @@ class Order:
     cwd: Path  #: the kernel's working directory
     env: Mapping[str, str] = field(repr=False)  #: the kernel's environment: the scheduler's
     sys_path: tuple[str, ...]  #: of the scheduler's process: what it can import, its tasks can
+    hold: timedelta | None = None  #: how long its kernel stays if it fails
+    resumes: AttemptKey | None = None  #: the attempt in whose held kernel it goes on
 
     def file(self, suffix: str) -> Path:
         """Return where the attempt keeps its file of that kind."""
@@ -76,6 +79,20 @@ class StopOrder:
     at_once: bool = False  #: kill, without an interrupt and a grace period before
 
 
+@dataclass(frozen=True, slots=True)
+class KeepOrder:
+    """Hold the kernel of that attempt until it is resumed."""
+
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOrder:
+    """End the kernel that is held for that attempt."""
+
+    key: AttemptKey
+
+
 def order_of(job: Job) -> Order:
     """Return what a runner needs of `job`; live objects stay behind."""
     return Order(
@@ -86,6 +103,8 @@ def order_of(job: Job) -> Order:
         cwd=job.cwd,
         env=task_environment(),
         sys_path=tuple(path for path in sys.path if path),
+        hold=job.hold,
+        resumes=job.resumes,
     )
 
 

@@ -109,10 +109,27 @@ class Kernel:
         if not self.died.done():
             kill_group(self.pid)  # its keeper ends what has left the group
 
+    def disconnect(self) -> None:
+        """Stop listening to it; others may speak with it meanwhile."""
+        self.client.stop_channels()
+        self.client = self.manager.client()
+
+    async def reconnect(self) -> None:
+        """Speak with it again, as soon as it answers.
+
+        Raises
+        ------
+        KernelDied
+            If it has ended.
+        """
+        await _ready(self)
+
     async def close(self) -> None:
         """Let the kernel end by itself, then make sure that nothing of it is left."""
         try:
             if not self.died.done():
+                if not self.client.channels_running:
+                    self.client.start_channels(hb=False)
                 self.client.shutdown()
                 await asyncio.wait([self.died], timeout=_GRACEFUL)
         finally:

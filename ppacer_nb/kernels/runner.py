@@ -19,10 +19,20 @@ from typing import BinaryIO
 from ppacer_nb.kernels.attempt import LOST, Attempt, Export
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
 from ppacer_nb.kernels.forkserver import ForkServer
-from ppacer_nb.kernels.order import START, Order, StopOrder, read_frame, task_environment, write_frame
+from ppacer_nb.kernels.holding import Holding
+from ppacer_nb.kernels.order import (
+    START,
+    KeepOrder,
+    Order,
+    ReleaseOrder,
+    StopOrder,
+    read_frame,
+    task_environment,
+    write_frame,
+)
 from ppacer_nb.kernels.process import KernelKind
 from ppacer_nb.kernels.supply import KernelSupply
-from ppacer_nb.model.attempt import Ended, Report
+from ppacer_nb.model.attempt import Ended, Failed, Released, Report
 from ppacer_nb.model.ids import AttemptKey
 
 _LAST_SAVE = 3.0  # seconds for saving the notebook of an attempt whose scheduler is gone
@@ -59,6 +69,7 @@ class _Runner:
         self._export = export
         self._folder = folder
         self._kernels = KernelSupply(server, folder)
+        self._holding = Holding(lambda: self._tell(Released(datetime.now(UTC))))
         self._inbox: asyncio.Queue[Attempt] = asyncio.Queue()
         self._attempts: dict[AttemptKey, Attempt] = {}
         self._lock = threading.Lock()
@@ -78,6 +89,8 @@ class _Runner:
     async def _serve(self, attempt: Attempt) -> None:
         outcome = await attempt.run()
         del self._attempts[attempt.key]
+        if attempt.held is not None and isinstance(outcome, Failed) and outcome.held is not None:
+            self._holding.hold(attempt.key, attempt.held, outcome.held.until)
         self._tell(Ended(datetime.now(UTC), outcome))
         await attempt.close()
         if self._alone:
@@ -94,14 +107,20 @@ class _Runner:
             threading.Event().wait(_LAST_SAVE)  # the loop ends the process before, unless it is stuck
             self._leave()
 
-    def _take(self, order: Order | StopOrder) -> None:
-        if isinstance(order, Order):
-            sys.path += [path for path in order.sys_path if path not in sys.path]
-            attempt = Attempt(order, self._kernels, self._tell, self._export)
-            self._attempts[attempt.key] = attempt
-            self._inbox.put_nowait(attempt)
-        elif order.key in self._attempts:
-            self._attempts[order.key].stop(order)
+    def _take(self, order: Order | StopOrder | KeepOrder | ReleaseOrder) -> None:
+        match order:
+            case Order(resumes=resumes):
+                sys.path += [path for path in order.sys_path if path not in sys.path]
+                held = self._holding.take(resumes) if resumes is not None else None
+                attempt = Attempt(order, self._kernels, self._tell, self._export, held)
+                self._attempts[attempt.key] = attempt
+                self._inbox.put_nowait(attempt)
+            case StopOrder(key) if key in self._attempts:
+                self._attempts[key].stop(order)
+            case KeepOrder(key):
+                self._holding.keep(key)
+            case ReleaseOrder(key):
+                self._holding.release(key)
 
     def _be_alone(self) -> None:
         """Nobody listens any more: stop what runs, at once, and end."""
@@ -113,7 +132,7 @@ class _Runner:
 
     async def _end(self) -> None:
         """Let the kernels end by themselves, for their exit handlers, and leave."""
-        await self._kernels.close()
+        await asyncio.gather(self._holding.close(), self._kernels.close())
         self._leave()
 
     def _leave(self) -> None:

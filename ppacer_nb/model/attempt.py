@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ppacer_nb.model.ids import AttemptKey
@@ -22,6 +22,8 @@ class Job:
     inputs: Mapping[str, Value]  #: the results it receives, by upstream task id
     run_folder: Path  #: where the run keeps its files
     cwd: Path  #: the working directory of the task's code
+    hold: timedelta | None = None  #: how long its kernel stays if it fails; None: it ends with the attempt
+    resumes: AttemptKey | None = None  #: the attempt in whose held kernel it goes on
 
     @property
     def key(self) -> AttemptKey:
@@ -51,6 +53,14 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A kernel that stays when its attempt has failed, so that somebody can look into it and go on."""
+
+    connection_file: Path  #: for ``jupyter console --existing``
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Succeeded:
     """The attempt returned a value (None's, where the task returns nothing)."""
 
@@ -64,6 +74,7 @@ class Failed:
 
     error: ErrorInfo
     files: Files = Files()
+    held: Held | None = None  #: it is not tried again by itself then
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +129,11 @@ class Ended:
     outcome: Outcome
 
 
-Report = BodyStarted | CellProgress | LogLine | Message | Ended
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The kernel that was held for an attempt is no more; comes after its `Ended`."""
+
+    at: datetime
+
+
+Report = BodyStarted | CellProgress | LogLine | Message | Ended | Released

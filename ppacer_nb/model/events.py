@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ppacer_nb.model.attempt import ErrorInfo, Files
+from ppacer_nb.model.attempt import ErrorInfo, Files, Held
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
-    """A run came into being, changed its state, or is to be cancelled: RUNNING again, with the reason."""
+    """A run came into being or changed its state.
+
+    RUNNING with a reason says of a running run that it is to be cancelled, and of an ended one that tasks of
+    it are cleared.
+    """
 
     run_id: str
     dag_id: str
@@ -30,7 +34,7 @@ class RunEvent:
 
 @dataclass(frozen=True, slots=True)
 class TaskEvent:
-    """An attempt changed its state, or a task ended without one (`attempt` is then 0)."""
+    """An attempt changed its state, or a task ended without one or was cleared (`attempt` is then 0)."""
 
     run_id: str
     task_id: str
@@ -44,6 +48,7 @@ class TaskEvent:
     reason: str = ""
     worker: str = ""  #: with an ending: who ran it, in words
     files: Files = field(default_factory=Files)
+    held: Held | None = None  #: with FAILED: its kernel, where that stays
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One attempt of a task, or with number 0 the end of a task that never started."""
+    """One attempt of a task. With number 0: a task ended without one, or was cleared."""
 
     run_id: str
     task_id: str
@@ -59,6 +59,17 @@ class AttemptRecord:
     def duration(self, now: datetime) -> timedelta | None:
         """Return how long it ran, until `now` if it still runs; None if it never began."""
         return None if self.started_at is None else (self.ended_at or now) - self.started_at
+
+
+def begun(attempts: Sequence[AttemptRecord]) -> list[AttemptRecord]:
+    """Return the attempts, and the tasks that ended without one, but not where a task was cleared."""
+    return [attempt for attempt in attempts if attempt.state is not AttemptState.CLEARED]
+
+
+def latest_states(attempts: Sequence[AttemptRecord]) -> dict[str, AttemptState]:
+    """Return each task's state by its latest attempt; one that was cleared has none until it runs again."""
+    latest = {attempt.task_id: attempt.state for attempt in attempts}
+    return {id: state for id, state in latest.items() if state is not AttemptState.CLEARED}
 
 
 @dataclass(frozen=True, slots=True)

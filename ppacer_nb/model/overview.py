@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKernel:
+    """A kernel that stays when its attempt has failed, for somebody to look into and go on."""
+
+    run_id: str
+    task_id: str
+    attempt: int
+    connection_file: Path  #: for ``jupyter console --existing``
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,8 @@ class SchedulerInfo:
     busy: int = 0  #: tasks that run
     queued: int = 0  #: tasks that wait for a worker
     problem: str = ""  #: a sentence, where it cannot do its work
+    held: Sequence[HeldKernel] = ()  #: of failed attempts, the oldest first
+    not_preloaded: Mapping[str, str] = field(default_factory=dict)  #: modules that cannot be, and why
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class TaskOptions:
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
     pool: str | None = None  #: takes a slot of this pool while it runs
     notify: frozenset[NotifyOn] = frozenset({"failure"})  #: which endings send a notification
+    hold_on_failure: timedelta | None = None  #: how long a notebook's kernel stays when it has failed
 
     def retry_wait(self, failed_attempts: int) -> timedelta:
         """Return how long to wait after the `failed_attempts`-th failure (from 1): a year at the most."""

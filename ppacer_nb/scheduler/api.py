@@ -96,6 +96,20 @@ class SchedulerApi(Protocol):
         """End an unfinished run early; raises NotFound if there is none of that id."""
         ...
 
+    def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
+        """Let a failed notebook go on from its failed cell, in the kernel that is held for it.
+
+        What is downstream of it runs again after it; a run that has ended goes on.
+
+        Raises
+        ------
+        NotFound
+            If there is no such run or task, or its DAG is not defined.
+        SchedulerError
+            If no kernel is held for it, or a task downstream of it runs now.
+        """
+        ...
+
     def stop(self, *, wait: timedelta) -> StopReport:
         """Stop the scheduler: start nothing more, wait for what runs, cancel what is left then."""
         ...

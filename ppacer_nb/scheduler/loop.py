@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
+from operator import methodcaller
 from typing import Any, TypeVar
 
-from ppacer_nb.engine.commands import Command, Notify, Record, Start, Stop
+from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.errors import NotRunning, StoreError
 from ppacer_nb.executors.protocol import Executor
@@ -26,6 +27,7 @@ from ppacer_nb.model.attempt import (
     Job,
     LogLine,
     Message,
+    Released,
     Report,
 )
 from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent
@@ -276,6 +278,10 @@ class SchedulerLoop:
                     self._starting[job.key] = job
                 case Stop():
                     self._stop_attempt(command)
+                case Keep(key):
+                    self._have_executors(methodcaller("keep", key))
+                case Release(key):
+                    self._have_executors(methodcaller("release", key))
                 case Notify(notification):
                     self._notify(notification)
         if events:
@@ -305,9 +311,13 @@ class SchedulerLoop:
     def _stop_attempt(self, stop: Stop) -> None:
         if self._starting.pop(stop.key, None) is not None:  # no executor knows it yet
             self._hear(stop.key, Ended(self._clock.now(), Cancelled(stop.reason)))
+        self._have_executors(methodcaller("stop", stop.key, timed_out=stop.timed_out, reason=stop.reason))
+
+    def _have_executors(self, do: Callable[[Executor], object]) -> None:
+        """Ask all executors, as only one of them knows the attempt."""
         for executor in self._executors.values():
             try:
-                executor.stop(stop.key, timed_out=stop.timed_out, reason=stop.reason)
+                do(executor)
             except Exception as error:  # an executor's defect; the attempt's end may come yet
                 self._note_defect(error)
 
@@ -354,6 +364,9 @@ class SchedulerLoop:
                 self._coordinator.body_started(key, worker, now)
             case Message(text=text):
                 self._notify(Notification(now, "message", *key, text))
+            case Released():
+                self._coordinator.released(key)
+                self._changed.add(key.run_id)
         return []
 
     def _announce(self) -> None:

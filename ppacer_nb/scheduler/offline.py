@@ -67,6 +67,10 @@ class OfflineScheduler:
         """Raise NotRunning."""
         _not_running("cancel a run")
 
+    def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("resume a task")
+
     def stop(self, *, wait: timedelta) -> StopReport:
         """Raise NotRunning."""
         _not_running("stop")

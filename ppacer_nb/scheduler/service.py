@@ -15,14 +15,14 @@ from typing import Any
 from ppacer_nb.engine.commands import Command
 from ppacer_nb.engine.coordinator import Coordinator, DagEntry
 from ppacer_nb.engine.queue import Limits
-from ppacer_nb.errors import InvalidOption, SchedulerError
+from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.dag import DagSpec, did_you_mean
-from ppacer_nb.model.events import Event
+from ppacer_nb.model.events import Event, EventOfRun
 from ppacer_nb.model.ids import run_id_of
 from ppacer_nb.model.notification import Notification
-from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo, StopReport
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
@@ -44,6 +44,7 @@ class SchedulerOptions:
     max_workers: int = DEFAULT_MAX_WORKERS  #: tasks at once
     pools: Mapping[str, int] = field(default_factory=dict)  #: slots by name
     default_executor: str = "kernel"
+    preload: Sequence[str] = ()  #: modules that every kernel shall have imported already
     receivers: Sequence[Receiver] = (log_receiver,)
     notebook: str = ""  #: the notebook or program it runs in, for those who find the store held
     executors: Mapping[str, ExecutorFactory] = field(default_factory=dict)  #: win over the built-in
@@ -65,6 +66,7 @@ class Scheduler:
         self._at_stop: list[Callable[[], None]] = []
         self._closing = threading.Lock()
         self._is_closed = False
+        self._refused: dict[str, str] = {}  # modules that cannot be preloaded, with the reason
         self._store = Store(
             options.store,
             on_failure=lambda error: self._loop.fail(error),
@@ -81,7 +83,7 @@ class Scheduler:
         self._loop = SchedulerLoop(
             Coordinator(Limits(options.max_workers, options.pools), options.runs_folder),
             self._store.log,
-            _executors(options),
+            _executors(options, self._refused.update),
             default_executor=options.default_executor,
             clock=self._clock,
             notify=self._notifier.send,
@@ -109,7 +111,7 @@ class Scheduler:
 
     def info(self) -> SchedulerInfo:
         """Return how the scheduler is."""
-        busy, queued = self._loop.look(lambda coordinator: (coordinator.queue.busy, len(coordinator.queue)))
+        busy, queued, held = self._loop.look(lambda c: (c.queue.busy, len(c.queue), _held(c)))
         return SchedulerInfo(
             running=True,
             store=str(self._store.path or "in memory"),
@@ -120,6 +122,8 @@ class Scheduler:
             busy=busy,
             queued=queued,
             problem=self._loop.problem,
+            held=held,
+            not_preloaded=dict(self._refused),
         )
 
     def dags(self) -> list[DagSummary]:
@@ -175,6 +179,37 @@ class Scheduler:
         reason = f"cancelled by {by}" if by else "cancelled"
         self._loop.ask(lambda coordinator, now: (None, coordinator.cancel_run(run_id, reason, now)))
 
+    def end_of(self, run_id: str) -> Future[RunState]:
+        """Return the future of how an unfinished run ends; of one that has ended already, its end.
+
+        Raises
+        ------
+        NotFound
+            If there is no such run.
+        """
+
+        def decide(coordinator: Coordinator, _: datetime) -> tuple[Future[RunState], list[Command]]:
+            if run_id in coordinator.runs:
+                return self._loop.end_of(run_id), []
+            self._store.log.flush()
+            run = self.history.run(run_id)
+            if run is None:
+                raise NotFound(f"no run {run_id!r}.")
+            ended: Future[RunState] = Future()
+            ended.set_result(run.state)
+            return ended, []
+
+        return self._loop.ask(decide)
+
+    def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
+        """Let a failed task go on in the kernel that is held for it. See `SchedulerApi.resume`."""
+
+        def decide(coordinator: Coordinator, now: datetime) -> tuple[None, list[Command]]:
+            events = self._history_of(run_id, coordinator)
+            return None, coordinator.resume(run_id, task_id, events, now, by=by or "somebody")
+
+        self._loop.ask(decide)
+
     def stop(self, *, wait: timedelta) -> StopReport:
         """Stop: start nothing more, wait for what runs, cancel what is left then, close the store.
 
@@ -216,6 +251,13 @@ class Scheduler:
         """Return when all that was logged so far can be read."""
         self._store.log.flush()
 
+    def _history_of(self, run_id: str, coordinator: Coordinator) -> list[EventOfRun]:
+        """Return all that happened to a run that has ended; read where nothing can happen meanwhile."""
+        if run_id in coordinator.runs:
+            return []
+        self._store.log.flush()
+        return self.history.events(run_id)
+
     def _check_is_new(self, run_id: str) -> None:
         run = self.history.run(run_id)
         if run is not None:
@@ -231,23 +273,33 @@ class Scheduler:
         self._store.log.row("notifications", notification_row(notification, problems))
 
 
-def _executors(options: SchedulerOptions) -> dict[str, ExecutorFactory]:
+def _held(coordinator: Coordinator) -> list[HeldKernel]:
+    return [HeldKernel(*key, held.connection_file, held.until) for key, held in coordinator.held.items()]
+
+
+def _executors(
+    options: SchedulerOptions, on_refused: Callable[[Mapping[str, str]], None]
+) -> dict[str, ExecutorFactory]:
     return {
         "thread": lambda _: ThreadExecutor(),
-        "kernel": lambda loop: _kernel_executor(loop, options.max_workers),
+        "kernel": lambda loop: _kernel_executor(loop, options, on_refused),
         **options.executors,
     }
 
 
-def _kernel_executor(loop: asyncio.AbstractEventLoop, slots: int) -> Executor:
+def _kernel_executor(
+    loop: asyncio.AbstractEventLoop,
+    options: SchedulerOptions,
+    on_refused: Callable[[Mapping[str, str]], None],
+) -> Executor:
     # Not at the top: it brings Jupyter's client libraries, which threads alone do not need.
     from ppacer_nb.executors.kernel import KernelExecutor
 
-    return KernelExecutor(loop, slots=slots)
+    return KernelExecutor(loop, slots=options.max_workers, preload=options.preload, on_refused=on_refused)
 
 
 def _check_executors(dag: DagSpec, options: SchedulerOptions) -> None:
-    known = _executors(options)
+    known = {"thread", "kernel", *options.executors}
     for task in dag.tasks.values():
         name = task.options.executor
         if name is not None and name not in known:

@@ -182,8 +182,12 @@ def _trigger(request: _Handler, dag_id: str) -> Any:
         dag_id,
         params=body.get("params"),
         logical_date=datetime.fromisoformat(date) if date else None,
-        by=str(body.get("by") or "API"),
+        by=_by(request),
     )
+
+
+def _by(request: _Handler) -> str:
+    return str(request.body().get("by") or "API")
 
 
 def _logs(request: _Handler, run_id: str) -> Any:
@@ -217,7 +221,8 @@ _ROUTES: list[tuple[str, str, Answer]] = [
     ("get", _RUN + "/attempts", lambda r, run_id: r.api.history.attempts(run_id)),
     ("get", _RUN + "/progress", lambda r, run_id: r.api.progress(run_id)),
     ("get", _RUN + "/logs", _logs),
-    ("post", _RUN + "/cancel", lambda r, run_id: r.api.cancel(run_id, by=r.body().get("by") or "API")),
+    ("post", _RUN + "/cancel", lambda r, run_id: r.api.cancel(run_id, by=_by(r))),
+    ("post", _RUN + r"/tasks/([^/]+)/resume", lambda r, run_id, t: r.api.resume(run_id, t, by=_by(r))),
     ("post", r"/api/sql", _sql),
     ("post", r"/api/stop", lambda r: r.api.stop(wait=timedelta(seconds=r.body().get("wait_s") or 0))),
 ]

@@ -129,6 +129,10 @@ class RemoteScheduler:
         """End an unfinished run early; raises NotFound if there is none of that id."""
         self._http.post(f"runs/{quote(run_id)}/cancel", None, {"by": by})
 
+    def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
+        """Let a failed notebook go on in the kernel that is held for it. See `SchedulerApi.resume`."""
+        self._http.post(f"runs/{quote(run_id)}/tasks/{quote(task_id)}/resume", None, {"by": by})
+
     def stop(self, *, wait: timedelta) -> StopReport:
         """Stop the scheduler: start nothing more, wait for what runs, cancel what is left then."""
         seconds = wait.total_seconds()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
+from ppacer_nb.model.attempt import ErrorInfo, Files, Held, LogLine
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.history import TaskShape
@@ -126,7 +126,7 @@ def _task_event(
     detail: Mapping[str, Any],
     data: bytes | None,
 ) -> TaskEvent:
-    error, value = detail.get("error"), detail.get("value")
+    error, value, held = detail.get("error"), detail.get("value"), detail.get("held")
     return TaskEvent(
         *(run_id, task_id, attempt, state, at),
         queued_at=_instant_or_none(detail.get("queued_at")),
@@ -136,6 +136,7 @@ def _task_event(
         reason=detail.get("reason", ""),
         worker=detail.get("worker", ""),
         files=Files(_path(detail.get("notebook")), _path(detail.get("report"))),
+        held=held and Held(Path(held["connection_file"]), _instant(held["until"])),
     )
 
 
@@ -153,6 +154,9 @@ def _task_detail(event: TaskEvent) -> str | None:
         detail["error"] = {"kind": error.kind, "message": error.message, "traceback": error.traceback}
     if event.retry_at is not None:
         detail["retry_at"] = _micros(event.retry_at)
+    if event.held is not None:
+        held = event.held
+        detail["held"] = {"connection_file": str(held.connection_file), "until": _micros(held.until)}
     for name in ("reason", "worker"):
         if text := getattr(event, name):
             detail[name] = text

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 
 from ppacer_nb.errors import StoreError
 from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
-from ppacer_nb.model.events import Event
+from ppacer_nb.model.events import EventOfRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, RunState, RunType
@@ -31,7 +31,7 @@ WITH chosen AS (
     GROUP BY run_id, task_id
 ), counts AS (
     SELECT run_id,
-           count(*) FILTER (state NOT IN ('running', 'up_for_retry')) AS done,
+           count(*) FILTER (state NOT IN ('running', 'up_for_retry', 'cleared')) AS done,
            count(*) FILTER (state IN ('failed', 'upstream_failed', 'cancelled', 'interrupted')) AS failed
     FROM task_states GROUP BY run_id
 )
@@ -114,17 +114,18 @@ class History:
         return [_log(row) for row in self._rows(_LOGS.format(where=where), [run_id, *values, limit])]
 
     def value(self, run_id: str, task_id: str) -> Value | None:
-        """Return what a task of a run handed on, None if it did not succeed."""
-        sql = """SELECT value, value_path, value_size, value_type, value_preview FROM task_events
-                 WHERE run_id = ? AND task_id = ? AND state = 'success' ORDER BY seq DESC LIMIT 1"""
-        for data, path, size, type_name, preview in self._rows(sql, [run_id, task_id]):
-            return Value(data, Path(path) if path else None, size, type_name, preview)
+        """Return what a task of a run handed on, None if it did not succeed or runs again."""
+        sql = """SELECT state, value, value_path, value_size, value_type, value_preview FROM task_events
+                 WHERE run_id = ? AND task_id = ? ORDER BY seq DESC LIMIT 1"""
+        for state, data, path, size, type_name, preview in self._rows(sql, [run_id, task_id]):
+            if state == AttemptState.SUCCESS:
+                return Value(data, Path(path) if path else None, size, type_name, preview)
         return None
 
-    def events(self, run_id: str) -> list[Event]:
+    def events(self, run_id: str) -> list[EventOfRun]:
         """Return all that happened to a run, in order: what a replay needs."""
         sql = "SELECT * FROM events WHERE run_id = ? AND kind <> 'schedule' ORDER BY seq"
-        return [event_of(row) for row in self._rows(sql, [run_id])]
+        return [cast("EventOfRun", event_of(row)) for row in self._rows(sql, [run_id])]
 
     def unfinished(self) -> list[str]:
         """Return the ids of the runs that have not ended, the oldest first."""

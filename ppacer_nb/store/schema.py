@@ -141,8 +141,70 @@ SELECT dag_id,
 FROM dag_versions GROUP BY dag_id;
 """
 
+# Runs may go on after they have ended, on another version of their DAG, and kernels may be held.
+_CLEARING = """
+CREATE OR REPLACE VIEW task_events AS
+SELECT seq, ts, run_id, dag_id, task_id, attempt, state,
+       make_timestamp((detail->>'queued_at')::BIGINT) AS queued_at,
+       make_timestamp((detail->>'retry_at')::BIGINT) AS retry_at,
+       coalesce(detail->>'reason', '') AS reason,
+       coalesce(detail->>'worker', '') AS worker,
+       detail->>'$.error.kind' AS error_kind,
+       detail->>'$.error.message' AS error,
+       detail->>'$.error.traceback' AS traceback,
+       detail->>'notebook' AS notebook,
+       detail->>'report' AS report,
+       detail->>'$.held.connection_file' AS connection_file,
+       make_timestamp((detail->>'$.held.until')::BIGINT) AS held_until,
+       detail->>'$.value.type' AS value_type,
+       (detail->>'$.value.size')::BIGINT AS value_size,
+       detail->>'$.value.preview' AS value_preview,
+       detail->>'$.value.path' AS value_path,
+       value
+FROM events WHERE kind = 'task';
+
+CREATE OR REPLACE VIEW dag_runs AS
+SELECT run_id,
+       any_value(dag_id) AS dag_id,
+       max(run_type) AS run_type,
+       max(logical_date) AS logical_date,
+       arg_max(state, seq) AS state,
+       min(ts) FILTER (state = 'queued') AS created_at,
+       min(ts) FILTER (state = 'running') AS started_at,
+       CASE WHEN arg_max(state, seq) IN ('success', 'failed', 'cancelled') THEN max(ts) END AS ended_at,
+       ended_at - started_at AS duration,
+       arg_max(reason, seq) AS reason,
+       arg_max(version, seq) AS version,
+       max(params::VARCHAR)::JSON AS params,
+       arg_max(tasks, seq) AS tasks
+FROM run_events GROUP BY run_id;
+
+CREATE OR REPLACE VIEW task_runs AS
+SELECT CASE attempt WHEN 0 THEN max(seq) ELSE min(seq) END AS seq, run_id, task_id, attempt,
+       any_value(dag_id) AS dag_id,
+       arg_max(state, seq) AS state,
+       max(queued_at) AS queued_at,
+       min(ts) FILTER (state = 'running') AS started_at,
+       max(ts) FILTER (state <> 'running') AS ended_at,
+       ended_at - started_at AS duration,
+       max(retry_at) AS retry_at,
+       arg_max(reason, seq) AS reason,
+       max(worker) AS worker,
+       max(error_kind) AS error_kind,
+       max(error) AS error,
+       max(traceback) AS traceback,
+       max(notebook) AS notebook,
+       max(report) AS report,
+       max(connection_file) AS connection_file,
+       max(held_until) AS held_until,
+       max(value_type) AS value_type,
+       max(value_size) AS value_size,
+       max(value_preview) AS value_preview
+FROM task_events GROUP BY run_id, task_id, attempt;
+"""
+
 #: The n-th entry brings a store from schema n to schema n + 1. Entries are added, never changed.
-MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS,)
+MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING)
 
 #: The schema that this version of ppacer_nb reads and writes.
 SCHEMA = len(MIGRATIONS)

@@ -8,8 +8,15 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from ppacer_nb.model.attempt import LogLine
-from ppacer_nb.model.history import AttemptRecord, DagVersion, QueryResult, RunRecord
-from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.history import (
+    AttemptRecord,
+    DagVersion,
+    QueryResult,
+    RunRecord,
+    begun,
+    latest_states,
+)
+from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo, StopReport
 from ppacer_nb.status import AttemptState, RunState
 from ppacer_nb.views.dags import run_graph
 from ppacer_nb.views.format import format_age, format_elapsed, format_when
@@ -48,12 +55,18 @@ def status(
     parts = [note(_running_text(info, reader, here=here), kind="success" if info.running else "warning")]
     if info.problem:
         parts.append(note(info.problem, kind="error"))
+    parts += [
+        note(f"{module} is not preloaded, and imported by each task that needs it: {why}.", kind="warning")
+        for module, why in info.not_preloaded.items()
+    ]
     cells = [(Cell(str(counts.get(state, 0)))) for state in RunState]
     columns = [Column(state.value, "right") for state in RunState]
     if info.running:
         columns += [Column("tasks running", "right"), Column("tasks waiting", "right")]
         cells += [Cell(f"{info.busy} of {info.max_workers}"), Cell(str(info.queued))]
     parts.append(render(Table("Runs", tuple(columns), (tuple(cells),))))
+    if info.held:
+        parts.append(_held_table(info.held, reader))
     parts.append(dag_table(dags, reader))
     return combine(*parts)
 
@@ -92,8 +105,12 @@ def run_page(
     version: DagVersion | None,
     progress: Sequence[Progress],
     reader: Reader,
+    held: Sequence[HeldKernel] = (),
 ) -> Rendered:
-    """Answer ``%ppacer show``: the run, its graph, its attempts, and why it failed if it did."""
+    """Answer ``%ppacer show``: the run, its graph, its attempts, why it failed if it did, how to go on.
+
+    Of all kernels that are `held`, those of this run are shown.
+    """
     parts = [run_table([run], reader, title="Run")]
     if run.params:
         cells = tuple((Cell(name), Cell(repr(value))) for name, value in run.params.items())
@@ -102,14 +119,10 @@ def run_page(
         parts.append(Rendered("", to_html(run_graph(version, latest_states(attempts)))))
     parts.append(_attempt_table(attempts, progress, reader))
     parts += [_error_note(attempt) for attempt in attempts if attempt.error is not None]
+    parts += [_held_note(kernel, reader) for kernel in held if kernel.run_id == run.run_id]
     if run.reason and run.state.is_terminal:
         parts.append(note(f"The run ended as {run.state}: {run.reason}.", kind="warning"))
     return combine(*(part for part in parts if part.text or part.html))
-
-
-def latest_states(attempts: Sequence[AttemptRecord]) -> dict[str, AttemptState]:
-    """Return each task's state by its latest attempt."""
-    return {attempt.task_id: attempt.state for attempt in attempts}
 
 
 def log_page(lines: Sequence[LogLine], reader: Reader) -> Rendered:
@@ -178,6 +191,19 @@ def _run_row(run: RunRecord, reader: Reader) -> tuple[Cell, ...]:
     )
 
 
+def _held_table(held: Sequence[HeldKernel], reader: Reader) -> Rendered:
+    columns = (Column("run"), Column("task"), Column("attempt", "right"), Column("until"), Column("kernel"))
+    rows = tuple(
+        (
+            *(Cell(h.run_id), Cell(h.task_id), Cell(str(h.attempt)), Cell(reader.when(h.until))),
+            Cell(str(h.connection_file)),
+        )
+        for h in held
+    )
+    footer = "jupyter console --existing KERNEL looks into one; %ppacer resume RUN TASK goes on in it."
+    return render(Table("Held kernels", columns, rows, footer))
+
+
 def _attempt_table(
     attempts: Sequence[AttemptRecord], progress: Sequence[Progress], reader: Reader
 ) -> Rendered:
@@ -192,7 +218,7 @@ def _attempt_table(
     )
     cells = {(p.task_id, p.attempt): f"cell {p.cell} of {p.cells}" for p in progress}
     rows = []
-    for a in attempts:
+    for a in begun(attempts):
         duration = a.duration(reader.now)
         result = cells.get((a.task_id, a.attempt)) or a.value_preview or a.reason
         if a.retry_at is not None and a.retry_at > reader.now:
@@ -217,6 +243,14 @@ def _error_note(attempt: AttemptRecord) -> Rendered:
     shown = lines[-_SHOWN_ERROR_LINES:]
     text = f"{attempt.task_id}, attempt {attempt.attempt}: {attempt.error.message}"
     return note(text, kind="error", hint="\n".join(shown))
+
+
+def _held_note(held: HeldKernel, reader: Reader) -> Rendered:
+    return note(
+        f"The kernel of {held.task_id}, attempt {held.attempt}, is held until {reader.when(held.until)}.",
+        hint=f"look into it: jupyter console --existing {held.connection_file}\n"
+        f"go on in it: %ppacer resume {held.run_id} {held.task_id}",
+    )
 
 
 def _value_text(value: Any) -> str:

@@ -91,6 +91,7 @@ _LOOKS = {
     "skipped": Look("#6c675f", "#bab4aa", "»", "M3.5 4 5.5 6 3.5 8M6.5 4 8.5 6 6.5 8", "skipped"),
     "cancelled": Look("#454c57", "#cdd3da", "■", "M4.2 4.2H7.8V7.8H4.2Z", "cancelled"),
     "interrupted": Look("#6a3fa3", "#c0a4f5", "↯", "M6.9 2.8 4.4 6.3H7.6L5.1 9.3", "interrupted"),
+    "cleared": Look("#3f6a7d", "#9fc3d3", "◌", "M3.8 6H8.2", "cleared"),
     "info": Look("#0068a8", "#5cb8f0", "i", "M6 5.7V8.7M6 3.4V3.5", "info"),
     "warning": Look("#8a5c00", "#f2b632", "!", "M6 3.1V6.5M6 8.6V8.7", "warning"),
 }

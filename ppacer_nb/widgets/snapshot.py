@@ -22,6 +22,13 @@ def snapshot(picture: Picture, *, here: bool, now: datetime, zone: tzinfo) -> Re
     ]
     if (selected := picture.selected) is not None:
         parts.append(
-            answers.run_page(selected.run, selected.attempts, selected.version, selected.progress, reader)
+            answers.run_page(
+                selected.run,
+                selected.attempts,
+                selected.version,
+                selected.progress,
+                reader,
+                picture.info.held,
+            )
         )
     return combine(*parts)

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ppacer_nb.model.history import AttemptRecord, LogRecord, RunRecord
-from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
+from ppacer_nb.model.history import AttemptRecord, LogRecord, RunRecord, begun, latest_states
+from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo
 from ppacer_nb.status import AttemptState, RunState
 from ppacer_nb.views.markup import lines_of, one_line
 from ppacer_nb.widgets.graphview import graph_view
@@ -51,7 +51,7 @@ def views(picture: Picture, *, here: bool, folder: Path) -> dict[str, Any]:
         "selection": selection_view(picture),
         "graph": graph_view(selected.version) if selected and selected.version else {},
         "tasks": task_views(selected) if selected else {},
-        "run": run_details(selected) if selected else {},
+        "run": run_details(selected, picture.info.held) if selected else {},
         "attempts": attempt_views(selected, folder) if selected else [],
         "logs": log_views(selected.logs) if selected else [],
     }
@@ -131,8 +131,8 @@ def selection_view(picture: Picture) -> View:
     }
 
 
-def run_details(selected: RunPicture) -> View:
-    """Return what is said of the selected run beyond its row."""
+def run_details(selected: RunPicture, held: Sequence[HeldKernel] = ()) -> View:
+    """Return what is said of the selected run beyond its row; `held` are all kernels that stay."""
     run = selected.run
     errors = _errors(selected.attempts)
     return {
@@ -141,28 +141,29 @@ def run_details(selected: RunPicture) -> View:
         "version": run.version,
         "params": [[one_line(name), one_line(repr(value))] for name, value in run.params.items()],
         "reason": one_line(run.reason),
-        "errors": [_error_view(attempt) for attempt in errors[:MOST_ERRORS]],
+        "errors": [_error_view(attempt, held) for attempt in errors[:MOST_ERRORS]],
         "more_errors": max(0, len(errors) - MOST_ERRORS),
     }
 
 
 def task_views(selected: RunPicture) -> dict[str, View]:
     """Return the state of each task that has one, by task, with how far a running notebook has come."""
-    states = {attempt.task_id: attempt.state.value for attempt in selected.attempts}
+    states = latest_states(selected.attempts)
     cells = {p.task_id: [p.cell, p.cells] for p in selected.progress}
-    return {task_id: {"state": state, "cells": cells.get(task_id)} for task_id, state in states.items()}
+    return {id: {"state": state.value, "cells": cells.get(id)} for id, state in states.items()}
 
 
 def attempt_views(selected: RunPicture, folder: Path) -> list[View]:
     """Return the rows of the table of attempts, in the order in which they began."""
     progress = {(p.task_id, p.attempt): p for p in selected.progress}
-    latest = {attempt.task_id: attempt.attempt for attempt in selected.attempts}
+    attempts = begun(selected.attempts)
+    latest = {attempt.task_id: attempt.attempt for attempt in attempts}
     return [
         {
             **_attempt_view(attempt, progress.get((attempt.task_id, attempt.attempt)), folder),
             "retried": attempt.attempt < latest[attempt.task_id],
         }
-        for attempt in selected.attempts
+        for attempt in attempts
     ]
 
 
@@ -227,8 +228,9 @@ def _errors(attempts: Sequence[AttemptRecord]) -> list[AttemptRecord]:
     return sorted(wrong, key=lambda attempt: not attempt.state.is_failure)
 
 
-def _error_view(attempt: AttemptRecord) -> View:
+def _error_view(attempt: AttemptRecord, held: Sequence[HeldKernel]) -> View:
     assert attempt.error is not None
+    key = (attempt.run_id, attempt.task_id, attempt.attempt)
     return {
         "task": attempt.task_id,
         "attempt": attempt.attempt,
@@ -237,6 +239,16 @@ def _error_view(attempt: AttemptRecord) -> View:
         "kind": attempt.error.kind,
         "message": _cut(text_of(attempt.error.message)),
         "traceback": text_of(attempt.error.traceback)[-LONGEST_TRACEBACK:],
+        "held": next((_held_view(h) for h in held if (h.run_id, h.task_id, h.attempt) == key), None),
+    }
+
+
+def _held_view(held: HeldKernel) -> View:
+    """Return until when a kernel stays, how to look into it, and how to go on."""
+    return {
+        "until": millis(held.until),
+        "look": one_line(f"jupyter console --existing {held.connection_file}"),
+        "resume": one_line(f"%ppacer resume {held.run_id} {held.task_id}"),
     }
 
 

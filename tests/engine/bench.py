@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ppacer_nb.engine.commands import Command, Notify, Record, Start, Stop
+from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
-from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Outcome, Succeeded
+from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Outcome, Succeeded
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
@@ -20,6 +21,7 @@ T0 = datetime(2026, 11, 23, 5, 15, tzinfo=UTC)
 NOTHING = Value(b"N.", None, 2, "NoneType", "None")
 GOOD = Succeeded(NOTHING)
 BAD = Failed(ErrorInfo("TaskFailed", "ValueError: no"))
+HELD = replace(BAD, held=Held(Path("kernel.json"), T0 + timedelta(hours=1)))
 STOPPED = Cancelled("stopped")
 
 
@@ -87,6 +89,12 @@ class Bench:
     def cancel(self, run_id: str) -> None:
         self._take(self.engine.cancel_run(run_id, "cancelled by test", self.now))
 
+    def resume(self, run_id: str, task_id: str) -> None:
+        """As the scheduler does: the history of a run that has ended comes from the store."""
+        events = [e for e in self.events if isinstance(e, RunEvent | TaskEvent) and e.run_id == run_id]
+        history = [] if run_id in self.engine.runs else events
+        self._take(self.engine.resume(run_id, task_id, history, self.now, by="test"))
+
     def wait(self, seconds: float = 0) -> None:
         self.now += timedelta(seconds=seconds)
         self._take(self.engine.advance(self.now))
@@ -126,6 +134,10 @@ def _short(command: Command) -> str:
             return f"start {job.task.id}:{job.run.attempt}"
         case Stop(key, timed_out):
             return f"{'time out' if timed_out else 'stop'} {key.task_id}:{key.attempt}"
+        case Keep(key):
+            return f"keep {key.task_id}:{key.attempt}"
+        case Release(key):
+            return f"release {key.task_id}:{key.attempt}"
         case Notify(notification):
             return f"notify {notification.kind}"
     raise AssertionError(command)

@@ -18,9 +18,9 @@ from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.status import AttemptState, RunState, TriggerRule
 from ppacer_nb.testing import dag_spec
-from tests.engine.bench import BAD, GOOD, STOPPED, Bench
+from tests.engine.bench import BAD, GOOD, HELD, STOPPED, Bench
 
-OUTCOMES: list[Outcome] = [GOOD, BAD, STOPPED]
+OUTCOMES: list[Outcome] = [GOOD, BAD, STOPPED, HELD]
 FAILED = {"failed", "upstream_failed", "cancelled", "interrupted"}
 
 
@@ -58,13 +58,18 @@ class Watch:
             elif isinstance(command, Start):
                 self._start(command.job.key)
 
-    def dag(self, run_id: str) -> DagSpec:
-        created = self.history[run_id][0]
-        assert isinstance(created, RunEvent)
-        return self.dags[created.version]
+    def dag(self, run_id: str, length: int | None = None) -> DagSpec:
+        """Return the version that a run is on, as its first `length` events say."""
+        return self.dags[[e.version for e in self.history[run_id][:length] if isinstance(e, RunEvent)][-1]]
+
+    def all_of(self, run_id: str, task_id: str) -> list[TaskEvent]:
+        return [e for e in self.history[run_id] if isinstance(e, TaskEvent) and e.task_id == task_id]
 
     def tasks(self, run_id: str, task_id: str) -> list[TaskEvent]:
-        return [e for e in self.history[run_id] if isinstance(e, TaskEvent) and e.task_id == task_id]
+        """Return what happened to a task since it was cleared last."""
+        events = self.all_of(run_id, task_id)
+        cleared = [place for place, e in enumerate(events, 1) if e.state is AttemptState.CLEARED]
+        return events[cleared[-1] if cleared else 0 :]
 
     def runs(self, run_id: str) -> list[RunState]:
         return [e.state for e in self.history[run_id] if isinstance(e, RunEvent)]
@@ -84,8 +89,13 @@ class Watch:
         assert self.runs(event.run_id)[-1] is RunState.RUNNING or event.state is AttemptState.CANCELLED
         before = self.tasks(event.run_id, event.task_id)
         same = [e for e in before if e.attempt == event.attempt]
+        if event.state is AttemptState.CLEARED:
+            assert before[-1].state.ends_task
+            self.history[event.run_id].append(event)
+            return
         if event.state is AttemptState.RUNNING:
-            assert event.attempt == 1 + max((e.attempt for e in before), default=0)
+            earlier = self.all_of(event.run_id, event.task_id)
+            assert event.attempt == 1 + max((e.attempt for e in earlier), default=0)
             assert AttemptState.QUEUED.may_become(event.state)
             self._check_upstreams(event)
             self.running.add(AttemptKey(event.run_id, event.task_id, event.attempt))
@@ -101,7 +111,7 @@ class Watch:
         spec = self.dag(event.run_id).tasks[event.task_id]
         states = [self.tasks(event.run_id, id) for id in spec.upstreams]
         ended = [events[-1].state.value for events in states if events and events[-1].state.ends_task]
-        if event.attempt == 1:
+        if not self.tasks(event.run_id, event.task_id):  # a retry waits for nobody
             assert allows(spec.options.trigger_rule, ended, len(states) - len(ended))
 
     def _start(self, key: AttemptKey) -> None:
@@ -134,11 +144,14 @@ class WatchedBench(Bench):
         """A log that broke off anywhere is gone on with as it went on."""
         for run_id, events in self.watch.history.items():
             for length in range(2, len(events)):
-                again = replay(self.watch.dag(run_id), events[:length])
+                again = replay(self.watch.dag(run_id, length), events[:length])
                 if again.state is RunState.QUEUED:
                     continue  # cancelled while it waited, which is one commit: no log breaks off in it
+                if events[length].state is AttemptState.CLEARED:
+                    continue  # likewise
                 decided = [e for e in again.resume(self.now) if isinstance(e, TaskEvent)]
-                later = {(e.task_id, e.attempt): e.state for e in events[length:] if isinstance(e, TaskEvent)}
+                following = [e for e in events[length:] if isinstance(e, TaskEvent)]
+                later = {(e.task_id, e.attempt): e.state for e in reversed(following)}
                 for task_event in decided:
                     assert later[task_event.task_id, task_event.attempt] is task_event.state
 
@@ -150,7 +163,7 @@ def _standing(machine: RunMachine) -> object:
         if state is AttemptState.QUEUED:  # never logged, it follows from the rest
             state = AttemptState.UP_FOR_RETRY if task.attempt else None
         tasks[id] = (state, task.attempt, task.failures, task.value, task.upstreams)
-    return machine.state, machine._cancel_reason, machine._open, machine._any_failed, tasks
+    return machine.state, machine._cancel_reason, machine._open, tasks
 
 
 @st.composite
@@ -194,10 +207,11 @@ def test_whatever_happens_every_run_ends_and_nothing_starts_too_early(
     bench.check_every_prefix()
 
 
-def _step(bench: Bench, versions: list[DagSpec], data: st.DataObject) -> None:
+def _step(bench: WatchedBench, versions: list[DagSpec], data: st.DataObject) -> None:
     actions = ["trigger", "wait", "replace"]
     actions += ["end", "end", "end", "body"] if bench.running else []
     actions += ["cancel"] if bench.engine.runs else []
+    actions += ["resume"] if resumable(bench) else []
     action = data.draw(st.sampled_from(actions), "action")
     event(action)
     match action:
@@ -215,6 +229,24 @@ def _step(bench: Bench, versions: list[DagSpec], data: st.DataObject) -> None:
             bench.end_key(key, data.draw(st.sampled_from(OUTCOMES), "outcome"))
         case "cancel":
             bench.cancel(data.draw(st.sampled_from(sorted(bench.engine.runs)), "run"))
+        case "resume":
+            key = data.draw(st.sampled_from(resumable(bench)), "held")
+            bench.resume(key.run_id, key.task_id)
+
+
+def resumable(bench: WatchedBench) -> list[AttemptKey]:
+    """Return the attempts whose kernels are held, where nothing downstream of them runs."""
+
+    def is_free(key: AttemptKey) -> bool:
+        machine = bench.engine.runs.get(key.run_id)
+        newest = bench.engine.dags["d"].dag
+        if machine is None:
+            return key.task_id in newest.tasks
+        return not machine.is_being_cancelled and not {k.task_id for k in machine.running}.intersection(
+            machine.with_downstream([key.task_id])
+        )
+
+    return [key for key in bench.engine.held if is_free(key)]
 
 
 def _finish(bench: Bench) -> None:

@@ -10,8 +10,8 @@ import select
 import textwrap
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,19 @@ import psutil
 
 from ppacer_nb import values
 from ppacer_nb.executors.kernel import KernelExecutor
-from ppacer_nb.model.attempt import CellProgress, Ended, ErrorInfo, Failed, Job, LogLine, Outcome, Succeeded
+from ppacer_nb.model.attempt import (
+    BodyStarted,
+    CellProgress,
+    Ended,
+    ErrorInfo,
+    Failed,
+    Held,
+    Job,
+    LogLine,
+    Outcome,
+    Released,
+    Succeeded,
+)
 from ppacer_nb.model.attempt import Report as AttemptReport
 from ppacer_nb.model.context import context_parameter
 from ppacer_nb.model.ids import AttemptKey
@@ -40,6 +52,7 @@ class Trial:
 
     job: Job
     ended: asyncio.Future[Ended]
+    released: asyncio.Future[None]
     reports: list[AttemptReport] = field(default_factory=list)
     heard: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -61,6 +74,18 @@ class Trial:
     def error(self) -> ErrorInfo:
         assert isinstance(self.outcome, Failed), self.outcome
         return self.outcome.error
+
+    @property
+    def held(self) -> Held:
+        assert isinstance(self.outcome, Failed), self.outcome
+        assert self.outcome.held is not None
+        return self.outcome.held
+
+    @property
+    def worker(self) -> str:
+        """Who ran it, in words."""
+        (started,) = (report for report in self.reports if isinstance(report, BodyStarted))
+        return started.worker
 
     @property
     def log(self) -> list[tuple[str, str]]:
@@ -143,10 +168,11 @@ class Lab:
         inputs: Mapping[str, Value] | None = None,
         export: tuple[ExportFormat, ...] = (),
         kernel_name: str | None = None,
+        hold: timedelta | None = None,
     ) -> Trial:
         """Submit a notebook."""
         work = NotebookWork(path, "", dict(parameters or {}), export, kernel_name)
-        return self.submit(work, inputs or {})
+        return self.submit(work, inputs or {}, hold=hold)
 
     def notebook(self, path: Path, parameters: Mapping[str, Any] | None = None, **options: Any) -> Trial:
         """Execute a notebook to its end."""
@@ -157,15 +183,31 @@ class Lab:
         work: FunctionWork | NotebookWork,
         inputs: Mapping[str, Value] | None = None,
         options: TaskOptions = TaskOptions(),  # noqa: B008
+        hold: timedelta | None = None,
     ) -> Trial:
         task_id = f"task_{next(self._numbers)}"
         info = RunInfo("lab", "lab/manual-1", RunType.MANUAL, DAY, task_id, 1, {"city": "Łódź"})
-        job = Job(info, TaskSpec(task_id, work, options), inputs or {}, self.folder / "run", self.folder)
-        trial = Trial(job, self.loop.create_future())
+        task = TaskSpec(task_id, work, options)
+        return self._submit(Job(info, task, inputs or {}, self.folder / "run", self.folder, hold))
+
+    def resume(self, failed: Trial, parameters: Mapping[str, Any] | None = None) -> Trial:
+        """Submit another attempt that goes on in the held kernel of `failed`."""
+        job, work = failed.job, failed.job.task.work
+        assert isinstance(work, NotebookWork)
+        if parameters is not None:
+            work = replace(work, parameters=parameters)
+        run = replace(job.run, attempt=job.run.attempt + 1)
+        return self._submit(replace(job, run=run, task=replace(job.task, work=work), resumes=job.key))
+
+    def _submit(self, job: Job) -> Trial:
+        trial = Trial(job, self.loop.create_future(), self.loop.create_future())
         self.unfinished.append(trial)
 
         def listen(key: AttemptKey, report: AttemptReport) -> None:
             assert key == trial.job.key
+            if isinstance(report, Released):
+                trial.released.set_result(None)
+                return
             assert not trial.ended.done(), f"{report} came after the end"
             if isinstance(report, Ended):
                 trial.ended.set_result(report)

@@ -446,7 +446,7 @@ def test_what_is_asked_in_the_turn_in_which_a_task_ends_comes_after_what_follows
         assert world.started == [("a", 1)]
         world.scheduler.flush()
         events = world.scheduler.history.events(run_id)
-        assert [(getattr(e, "task_id", "run"), e.state.value) for e in events] == [  # type: ignore[union-attr]
+        assert [(getattr(e, "task_id", "run"), e.state.value) for e in events] == [
             ("run", "queued"),
             ("run", "running"),
             ("a", "running"),

@@ -197,9 +197,9 @@ def test_the_views_have_typed_columns(store: Store) -> None:
     times = {name for name, kind in types.items() if kind == "TIMESTAMP"}
     assert times == {
         *(f"dag_runs.{name}" for name in ("logical_date", "created_at", "started_at", "ended_at")),
-        *(f"task_runs.{name}" for name in ("queued_at", "started_at", "ended_at", "retry_at")),
+        *(f"task_runs.{name}" for name in ("queued_at", "started_at", "ended_at", "retry_at", "held_until")),
         *("run_events.ts", "run_events.logical_date"),
-        *("task_events.ts", "task_events.queued_at", "task_events.retry_at"),
+        *(f"task_events.{name}" for name in ("ts", "queued_at", "retry_at", "held_until")),
         *("schedule_events.ts", "schedule_events.first_point", "schedule_events.last_point"),
         "dags.defined_at",
     }

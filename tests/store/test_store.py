@@ -11,7 +11,9 @@ import duckdb
 import pytest
 
 from ppacer_nb.errors import StoreError, StoreLocked, StoreVersion
-from ppacer_nb.store.schema import SCHEMA
+from ppacer_nb.status import RunState
+from ppacer_nb.store.codec import event_row
+from ppacer_nb.store.schema import MIGRATIONS, SCHEMA
 from ppacer_nb.store.store import Store
 from tests.store.events import run_event
 
@@ -183,3 +185,17 @@ def test_closing_ends_a_query_that_takes_long(tmp_path: Path) -> None:
     store.close()
     thread.join()
     assert len(told) == 1
+
+
+def test_a_store_of_an_older_schema_is_brought_up_to_date_with_what_it_holds(path: Path) -> None:
+    path.parent.mkdir()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE ppacer_schema AS SELECT 1 AS number")
+        connection.execute(MIGRATIONS[0])
+        row = event_row(1, run_event(state=RunState.QUEUED))
+        connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    with Store(path) as store:
+        assert [run.run_id for run in store.history.runs()] == ["d/1"]
+        assert store.history.sql("SELECT held_until FROM task_runs").rows == []
+    with duckdb.connect(str(path)) as connection:
+        assert connection.execute("SELECT number FROM ppacer_schema").fetchall() == [(SCHEMA,)]

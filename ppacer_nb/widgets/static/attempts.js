@@ -4,7 +4,7 @@ import { badge, selectable } from "./controls.js";
 import { attribute, h, keyed, text, visible } from "./dom.js";
 import { fileButton } from "./files.js";
 import { durationText } from "./runs.js";
-import { age } from "./time.js";
+import { age, when } from "./time.js";
 
 /** What went wrong, the failed tasks first, each with its traceback to unfold. */
 export function errorsPanel({ model, ticker }) {
@@ -19,7 +19,8 @@ export function errorsPanel({ model, ticker }) {
     const message = h("div", { class: "pd-error-message" });
     const trace = h("pre", { class: "pd-trace", tabindex: 0 });
     const unfold = h("details", {}, h("summary", {}, "Traceback"), trace);
-    const row = h("div", {}, h("div", { class: "pd-error-head" }, state, title, retry), message, unfold);
+    const held = h("div", { class: "pd-error-message pd-muted" });
+    const row = h("div", {}, h("div", { class: "pd-error-head" }, state, title, retry), message, unfold, held);
     row.update = (error) => {
       attribute(row, "class", `pd-callout pd-error ppacer-state-${error.state}`);
       state.update(error.state);
@@ -28,6 +29,7 @@ export function errorsPanel({ model, ticker }) {
       text(message, error.message);
       text(trace, error.traceback);
       visible(unfold, error.traceback !== "");
+      ticker.show(held, (now) => heldText(error.held, now));
     };
     return row;
   }
@@ -39,6 +41,12 @@ export function errorsPanel({ model, ticker }) {
     visible(element, errors.length > 0);
   }
   return { element, traits: ["run"], update };
+}
+
+/** How to look into the kernel of a failed attempt and go on, as long as it stays. */
+function heldText(held, now) {
+  if (!held || held.until <= now) return "";
+  return `Its kernel stays until ${when(held.until, now)}.\nLook into it: ${held.look}\nGo on in it: ${held.resume}`;
 }
 
 /** The table of attempts; choosing one narrows the log to it. */
