@@ -139,9 +139,10 @@ class Kernel:
                 self.died.set_result(text)
 
         def wait() -> None:
-            text = ending(self._process.wait())
-            if self.launched is not None and self.launched.lost:
-                text = self.launched.lost
+            if self.launched is not None:
+                text = self.launched.wait_for_end()
+            else:
+                text = ending(self._process.wait())
             loop.call_soon_threadsafe(note, text)
 
         threading.Thread(target=wait, name=f"wait-for-{self.pid}", daemon=True).start()
@@ -222,6 +223,8 @@ async def _ready(kernel: Kernel) -> None:
         if answer.done():
             await answer
         elif kernel.launched is not None and kernel.launched.ended.done():
+            if kernel.launched.lost:
+                raise ForkServerDied(kernel.launched.lost)
             kernel.launched.bound.result()  # raises what is known of it
         if kernel.died.done():
             raise KernelDied(f"the kernel died while it started: {kernel.died.result()}")
