@@ -178,6 +178,7 @@ class _Server:
         os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or debugpy says something to nobody
         for name in _OF_EVERY_KERNEL:
             importlib.import_module(name)
+        self._reset_signals()
         del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
         # A kernel sets this before matplotlib is imported, which in its forks has happened already.
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
@@ -189,15 +190,14 @@ class _Server:
                 _import(name)
             except BaseException as error:  # a module may raise anything, SystemExit too
                 refused[name] = f"it cannot be imported: {type(error).__name__}: {error}"
+            self._reset_signals()
             if found := hindrance():
                 self._begin_again([n for n in preload if n != name], refused | {name: found})
         self._added = {name: value for name, value in os.environ.items() if name not in self._env}
-        self._reset_signals()
 
     def _begin_again(self, preload: Sequence[str], refused: Mapping[str, str]) -> None:
         """Run this program anew in this process: nothing else rids it of what a module has started."""
         kill_descendants()
-        self._reset_signals()
         *command, _, _ = sys.orig_argv
         arguments = [*command, json.dumps(preload), json.dumps(refused)]
         os.execve(sys.executable, arguments, self._env)
