@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 from concurrent.futures import Future
 from contextlib import suppress
 from multiprocessing import Pipe
@@ -45,7 +46,7 @@ sys.path += [path for path in json.loads(sys.argv[2]) if path not in sys.path]
 from ppacer_nb.kernels.forking import main
 main(int(sys.argv[1]), json.loads(sys.argv[3]), json.loads(sys.argv[4]))
 """
-_KEEPER_LIMIT = 5.0  # seconds for a keeper to end what a kernel has left
+_KEEPER_LIMIT = 2.0  # seconds for a keeper, and again for its server, to tell of a kernel's end
 _SAID_KEPT = 2_000  # characters of a server's last words
 
 
@@ -89,7 +90,7 @@ class LaunchedProcess:
                 for future in (self.launched, self.bound):
                     if not future.done():
                         future.set_exception(_not_started(ending(returncode, out_of_memory=out_of_memory)))
-                self.ended.set_result(returncode)
+                self._end(returncode)
 
     def lose(self, why: str) -> None:
         """Note that its fork server died, and it with that."""
@@ -97,7 +98,7 @@ class LaunchedProcess:
         for future in (self.launched, self.bound):
             if not future.done():
                 future.set_exception(ForkServerDied(why))
-        self.ended.set_result(-signal.SIGKILL)
+        self._end(-signal.SIGKILL)
 
     def kill_others(self) -> None:
         """End whatever it has started, also what left it, but not itself."""
@@ -112,13 +113,23 @@ class LaunchedProcess:
         return self.ended.result(timeout)
 
     def wait_for_end(self) -> str:
-        """Wait as `wait` does, though its keeper may be stuck; say how it ended."""
+        """Wait as `wait` does, but for its keeper or its server only so long, if they are stuck; say how."""
         _wait_for(self.pid)
-        try:
-            self.ended.result(_KEEPER_LIMIT)
-        except TimeoutError:
-            os.kill(self._keeper, signal.SIGKILL)  # then the server does its work
+        if not self._has_been_told():
+            with suppress(ProcessLookupError):
+                os.kill(self._keeper, signal.SIGKILL)  # then the server ends what it was to end
+            if not self._has_been_told():
+                self._end(-signal.SIGKILL)
+                return "its process ended, and its fork server does not say how"
         return self.lost or ending(self.ended.result(), out_of_memory=self.out_of_memory)
+
+    def _has_been_told(self) -> bool:
+        futures.wait([self.ended], _KEEPER_LIMIT)
+        return self.ended.done()
+
+    def _end(self, returncode: int) -> None:
+        with suppress(futures.InvalidStateError):  # it was not told in time
+            self.ended.set_result(returncode)
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""

@@ -72,6 +72,14 @@ class Kernel:
             return f"worker kernel, its task no. {self.tasks}, pid {self.pid}"
         return f"{'forked kernel' if self.is_forked else 'kernel'}, pid {self.pid}"
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process has, be it that `died` does not say so yet."""
+        try:
+            return self.died.done() or bool(psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return True
+
     async def run_silently(
         self, code: str, user_expressions: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
