@@ -11,6 +11,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -261,7 +262,14 @@ def test_where_no_further_process_may_be_started_a_kernel_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The system does not limit root; a server that has become somebody else is limited as everyone is.
-    (tmp_path / "not_root.py").write_text("import os\nif not os.getuid(): os.setuid(65534)\n")
+    (tmp_path / "not_root.py").write_text(
+        "import itertools, os, resource\n"
+        "if not os.getuid(): os.setuid(65534)\n"
+        "forks = itertools.count(1)  # the first is the server's own, after this import\n"
+        "def limit():\n"
+        "    if next(forks) > 1: resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))\n"
+        "os.register_at_fork(before=limit)\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
 
     async def run_out() -> None:
@@ -270,7 +278,6 @@ def test_where_no_further_process_may_be_started_a_kernel_says_so(
             server.start()
             await asyncio.wrap_future(server.refused)
             process = process_of(server)
-            process.rlimit(psutil.RLIMIT_NPROC, (1, 1))
             with pytest.raises(KernelDied, match=r"the kernel did not start: .*temporarily unavailable"):
                 await start_kernel(kind(tmp_path), server)
             assert process.is_running()
@@ -280,14 +287,15 @@ def test_where_no_further_process_may_be_started_a_kernel_says_so(
     limited(run_out(), 20)
 
 
-def test_a_runner_without_descriptors_says_so_and_recovers(one: Lab) -> None:
+def test_a_runner_without_descriptors_says_so_and_is_replaced(one: Lab) -> None:
     one.call(nothing)
     (runner,) = runners()
     _, hard = runner.rlimit(psutil.RLIMIT_NOFILE)
     runner.rlimit(psutil.RLIMIT_NOFILE, (runner.num_fds(), hard))
     path = write_notebook(one.folder / "a.ipynb", "print('fine')")
     said = one.notebook(path)
-    runner.rlimit(psutil.RLIMIT_NOFILE, (hard, hard))
+    with suppress(psutil.NoSuchProcess):
+        runner.rlimit(psutil.RLIMIT_NOFILE, (hard, hard))
     assert "Too many open files" in said.error.message
     assert one.call(nothing).value is None
 
@@ -352,34 +360,33 @@ def test_a_notebook_that_no_interrupt_ends_is_killed_within_a_second_of_its_grac
     assert_gone(kernel)
 
 
-#: What a task may leave, each with the marks of its processes in a folder.
+#: Leaves six processes of all kinds; when all run, their numbers are in the file ``left``.
 LEAVE_ALL = """
-import os, signal, subprocess, sys, time
-folder = sys.argv[1] if len(sys.argv) > 1 else {folder!r}
-mark = f"touch {{folder}}/$$; exec sleep 1000"
-subprocess.Popen(["sh", "-c", mark])
-subprocess.Popen(["setsid", "sh", "-c", mark])
-subprocess.Popen(["nohup", "sh", "-c", mark], stdout=subprocess.DEVNULL)
-subprocess.Popen(["sh", "-c", f"trap '' TERM INT HUP; touch {{folder}}/$$; while :; do sleep 1000; done"])
-subprocess.run(["sh", "-c", f"(setsid sh -c '{{mark}}' &) & exit 0"])
+import os, subprocess, time
+os.mkfifo("marks")
+marks = os.fdopen(os.open("marks", os.O_RDWR))
+run = "echo $$ > marks; exec sleep 1000"
+subprocess.Popen(["sh", "-c", run])
+subprocess.Popen(["setsid", "sh", "-c", run])
+subprocess.Popen(["nohup", "sh", "-c", run], stdout=subprocess.DEVNULL)
+subprocess.Popen(["sh", "-c", "trap '' TERM INT HUP; echo $$ > marks; while :; do sleep 1000; done"])
+subprocess.run(["sh", "-c", f"(setsid sh -c '{run}' &) & exit 0"])
 if not os.fork():
     os.setsid()
     if os.fork():
         os._exit(0)
-    open(f"{{folder}}/{{os.getpid()}}", "w").close()
-    while True:
-        time.sleep(1000)
-while len(os.listdir(folder)) < 6:
-    time.sleep(0.01)
+    with open("marks", "w") as file:
+        print(os.getpid(), file=file)
+    time.sleep(1000)
+numbers = "".join(marks.readline() for _ in range(6))
+with open("left", "w") as file:
+    file.write(numbers)
 """
 
 
 def test_nothing_of_any_kind_outlives_a_scheduler_that_is_killed(tmp_path: Path) -> None:
-    marks = tmp_path / "marks"
-    marks.mkdir()
-    leave = LEAVE_ALL.format(folder=str(marks))
     write_notebook(
-        tmp_path / "leaves.ipynb", leave, "print('left', flush=True)", "import time; time.sleep(1000)"
+        tmp_path / "leaves.ipynb", LEAVE_ALL, "print('left', flush=True)", "import time; time.sleep(1000)"
     )
     write_notebook(
         tmp_path / "stops.ipynb",
@@ -410,7 +417,7 @@ def test_nothing_of_any_kind_outlives_a_scheduler_that_is_killed(tmp_path: Path)
     ) as scheduler:
         assert scheduler.stdout is not None
         assert scheduler.stdout.readline() == "ready\n"
-        left = [psutil.Process(int(mark.name)) for mark in marks.iterdir()]
+        left = [psutil.Process(int(pid)) for pid in (tmp_path / "left").read_text().split()]
         assert len(left) == 6
         family = {*psutil.Process(scheduler.pid).children(recursive=True), *left}
         assert len(family) >= 1 + 3 + 3 * 2 + 6
