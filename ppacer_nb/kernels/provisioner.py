@@ -11,7 +11,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from ppacer_nb.kernels.forkserver import AVAILABLE, ForkServer, LaunchedProcess
+from ppacer_nb.kernels.forkserver import AVAILABLE, ForkServer
+from ppacer_nb.kernels.launched import LaunchedProcess
 
 _OURS = ("python", "python3", os.path.basename(sys.executable))
 _LAUNCHER = "ipykernel_launcher"

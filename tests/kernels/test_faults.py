@@ -19,7 +19,8 @@ import pytest
 from jupyter_client.connect import write_connection_file
 
 from ppacer_nb.errors import KernelDied
-from ppacer_nb.kernels.forkserver import ForkServer, LaunchedProcess
+from ppacer_nb.kernels.forkserver import ForkServer
+from ppacer_nb.kernels.launched import LaunchedProcess
 from ppacer_nb.kernels.process import Kernel, KernelKind, private_folder, start_kernel
 from ppacer_nb.kernels.supply import KernelSupply
 from ppacer_nb.model.attempt import BodyStarted
@@ -236,7 +237,7 @@ def test_two_hundred_kernels_asked_for_at_once_all_come_and_leave_nothing(server
     for kernel in kernels:
         kernel.kill()
     assert {kernel.wait(LIMIT) for kernel in kernels} == {-signal.SIGKILL}
-    assert process.children(recursive=True) == []
+    assert_gone(*process.children(recursive=True))  # the last keeper may be about to go
     assert (process.num_fds(), psutil.Process().num_fds()) == before
     for file in folder.iterdir():
         file.unlink()
