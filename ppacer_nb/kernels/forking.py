@@ -258,22 +258,26 @@ class _Server:
             answer: Answer = teller.recv()
         except EOFError:  # somebody killed its keeper, and it with that
             answer = Exited(kept.number, -signal.SIGKILL)
-            self._end_strays()
+            self._end_strays(kept.keeper)
         if isinstance(answer, Exited):
             del self._kernels[teller]
             teller.close()
         if kept.client in self._clients:
             _send(kept.client, answer)
 
-    def _end_strays(self) -> None:
-        """End what a keeper that was killed could not end: it has become ours."""
-        keepers = {kept.keeper for kept in self._kernels.values()}
-        while strays := [child for child in psutil.Process().children() if child.pid not in keepers]:
+    def _end_strays(self, keeper: int) -> None:
+        """End what a keeper could not end that was killed: it becomes ours, as each parent of it is gone."""
+        _wait_until_gone(keeper)  # its pipe ends before
+        spared = {kept.keeper for kept in self._kernels.values()}
+        looks = 2  # a look misses the children of a process that goes just then
+        while looks:
+            strays = [child for child in psutil.Process().children() if child.pid not in spared]
+            looks = 2 if strays else looks - 1
             for stray in strays:
                 with suppress(psutil.NoSuchProcess):
                     stray.kill()
-            _, alive = psutil.wait_procs(strays, timeout=1)  # then what they had started is ours
-            keepers.update(stray.pid for stray in alive)  # they end when the system lets them
+            _, alive = psutil.wait_procs(strays, timeout=1)
+            spared.update(stray.pid for stray in alive)  # they end when the system lets them
 
     def _forget(self, client: Connection) -> None:
         """End the kernels of a client that is gone."""
@@ -364,6 +368,12 @@ def _import(name: str) -> None:
     finally:
         if os.getpid() != server:
             os._exit(0)
+
+
+def _wait_until_gone(pid: int) -> None:
+    """Wait for the end of a child that nobody reaps."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)  # fails when it has ended, as SIGCHLD is ignored
 
 
 def _send(connection: Connection, message: Answer) -> None:
