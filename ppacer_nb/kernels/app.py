@@ -8,8 +8,11 @@ from ipykernel.iostream import IOPubThread
 from zmq.eventloop.zmqstream import ZMQStream
 
 
-class ForkedKernelApp(kernelapp.IPKernelApp):
-    """Runs an IPython kernel that listens at sockets of the file system only."""
+class IPKernelApp(kernelapp.IPKernelApp):
+    """Runs an IPython kernel that listens at sockets of the file system only.
+
+    It has the name of ipykernel's, which is that of a section of the configuration that libraries look for.
+    """
 
     def __init__(self, **kwargs: object) -> None:
         # Any process of this number is there for good: neither watch a parent, the kernel having been told

@@ -14,9 +14,10 @@ import psutil
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_MEMORY = {True: ": the system ran out of memory", False: "", None: ", perhaps because memory ran out"}
 
 
-def die_with_parent(signum: int = signal.SIGKILL, parent: int | None = None) -> None:
+def die_with_parent(signum: int, parent: int | None = None) -> None:
     """Have the kernel send this process `signum` the moment its parent (the thread that forked it) ends.
 
     End at once, if that was `parent` and has ended already.
@@ -58,16 +59,15 @@ def kill_descendants(pid: int | None = None, *, but: int | None = None) -> None:
         kill_descendants(but=but)  # what they started meanwhile has become ours
 
 
-def ending(returncode: int) -> str:
-    """Say how a process ended."""
+def ending(returncode: int, *, out_of_memory: bool | None = None) -> str:
+    """Say how a process ended; `out_of_memory` is whether that is why SIGKILL came, None if nobody knows."""
     if returncode >= 0:
         return f"its process ended with exit code {returncode}"
     try:
         name = signal.Signals(-returncode).name
     except ValueError:  # a real-time signal has no name
         name = str(-returncode)
-    memory = ", perhaps because memory ran out" if -returncode == signal.SIGKILL else ""
-    return f"its process was killed by {name}{memory}"
+    return f"its process was killed by {name}" + (_MEMORY[out_of_memory] if name == "SIGKILL" else "")
 
 
 def _prctl(option: int, value: int) -> None:

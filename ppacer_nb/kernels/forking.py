@@ -4,6 +4,15 @@ It has no threads and no ZeroMQ context, as neither survives a fork. All that it
 for word of a kernel. Several processes may ask it, over a socket each; the kernels of one that is gone are
 ended, and everything is when its first one is gone.
 
+A kernel that is forked is as a fresh one, but for this:
+
+* The modules that all kernels need, and those that the user wants, are imported already, with what they had
+  added to the environment and to ``sys.path`` then.
+* All kernels of one server share its seed of `hash`: the order of a set of strings differs from one server to
+  the next, but not from kernel to kernel. A kernel for which ``PYTHONHASHSEED`` is set is started anew.
+* The garbage collector leaves alone what the server had allocated, which `gc.unfreeze` would change.
+* The command line that ``ps`` shows is the server's; ``sys.orig_argv`` is the kernel's own.
+
 Each kernel has a keeper, a fork of the server that does nothing but wait for the kernel's end. It adopts what
 the kernel's programs leave behind, daemons included, and ends that too, so that nothing outlives a kernel.
 """
@@ -11,23 +20,26 @@ the kernel's programs leave behind, daemons included, and ends that too, so that
 from __future__ import annotations
 
 import gc
-import importlib
+import importlib.util
 import json
 import os
-import resource
 import signal
 import sys
-import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import recv_handle
-from pathlib import Path
+from typing import Any
+
+import psutil
 
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
 from ppacer_nb.kernels.forgetting import reseed
+from ppacer_nb.kernels.hindrance import hindrance
+from ppacer_nb.kernels.inheritance import Inherited
+from ppacer_nb.kernels.memory_kills import counter_of, memory_kills
 
 #: What every kernel imports, and IPython on its first use.
 _OF_EVERY_KERNEL = (
@@ -38,8 +50,6 @@ _OF_EVERY_KERNEL = (
     "ppacer_nb.kernels.app",
     "ppacer_nb.kernels.inside",
 )
-#: Devices of graphics processors: a context on one of them does not survive a fork.
-_GRAPHICS = ("/dev/nvidia", "/dev/kfd", "/dev/dri")
 #: What begins the names of variables that Python and the C library read at their start, and common libraries
 #: at their import: a kernel whose own differ is started anew.
 _READ_AT_START = ("PYTHON", "LD_", "MALLOC_")
@@ -55,7 +65,7 @@ class Launch:
     ours: bool  #: that is ``python -m ipykernel_launcher`` of this Python, which can be forked
     env: dict[str, str] = field(repr=False)  #: all of its environment
     cwd: str
-    limits: tuple[tuple[int, tuple[int, int]], ...] = field(repr=False)  #: resource, (soft, hard)
+    inherited: Inherited = field(repr=False)  #: what else it would have from the process that asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,7 @@ class Exited:
 
     number: int
     returncode: int  #: negative: the signal that killed it
+    out_of_memory: bool | None = None  #: whether that is why SIGKILL came, None if nobody can tell
 
 
 Answer = Importing | Imported | Launched | Bound | Exited
@@ -136,6 +147,9 @@ class _Server:
         self._clients = [owner]
         self._kernels: dict[Connection, _Kept] = {}  # by the pipe on which it and its keeper are heard
         self._env = dict(os.environ)
+        self._added: dict[str, str] = {}  # to the environment, by what was imported
+        self._refused: Mapping[str, str] = {}
+        self._signals: dict[int, Any] = {}  # how they were handled before that
         self._fixed: tuple[str, ...] = _READ_AT_START
 
     def serve(self, preload: Sequence[str], refused: dict[str, str]) -> Callable[[], None] | None:
@@ -144,8 +158,9 @@ class _Server:
         signal.signal(signal.SIGTERM, _end_with_everything)
         adopt_orphans()
         self._import(preload, refused)
-        _send(self._owner, Imported(refused))
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers tell on their pipes; none stays a zombie
+        self._refused = refused
+        _send(self._owner, Imported(refused))
         gc.collect()
         gc.freeze()  # the collector would write to pages that all kernels share
         while self._owner in self._clients:
@@ -159,9 +174,12 @@ class _Server:
         return None
 
     def _import(self, preload: Sequence[str], refused: dict[str, str]) -> None:
+        self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
         os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or debugpy says something to nobody
         for name in _OF_EVERY_KERNEL:
             importlib.import_module(name)
+        self._reset_signals()
+        del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
         # A kernel sets this before matplotlib is imported, which in its forks has happened already.
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         if preload:
@@ -169,18 +187,26 @@ class _Server:
         for name in preload:
             _send(self._owner, Importing(name))
             try:
-                importlib.import_module(name)
+                _import(name)
             except BaseException as error:  # a module may raise anything, SystemExit too
                 refused[name] = f"it cannot be imported: {type(error).__name__}: {error}"
-                continue
-            if hindrance := _hindrance():
-                self._begin_again([n for n in preload if n != name], refused | {name: hindrance})
+            self._reset_signals()
+            if found := hindrance():
+                self._begin_again([n for n in preload if n != name], refused | {name: found})
+        self._added = {name: value for name, value in os.environ.items() if name not in self._env}
 
     def _begin_again(self, preload: Sequence[str], refused: Mapping[str, str]) -> None:
         """Run this program anew in this process: nothing else rids it of what a module has started."""
+        kill_descendants()
         *command, _, _ = sys.orig_argv
         arguments = [*command, json.dumps(preload), json.dumps(refused)]
         os.execve(sys.executable, arguments, self._env)
+
+    def _reset_signals(self) -> None:
+        """Undo what modules have done to the handling of signals: a fresh process has not imported them."""
+        for number, handler in self._signals.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
     def _take(self, client: Connection) -> Callable[[], None] | None:
         """Do what a client asks for."""
@@ -188,6 +214,7 @@ class _Server:
             request = client.recv()
             if isinstance(request, Connect):
                 self._clients.append(Connection(recv_handle(client)))
+                _send(self._clients[-1], Imported(dict(self._refused)))
                 return None
         except (EOFError, OSError):
             self._forget(client)
@@ -215,7 +242,8 @@ class _Server:
         os.close(told)
         for connection in (*self._clients, *self._kernels):
             connection.close()
-        forked = launch.ours and self._fits(launch.env)
+        if forked := launch.ours and self._fits(launch.env):
+            launch = replace(launch, env=self._added | launch.env)
         return _keep(launch, Connection(tells, readable=False), server, forked=forked)
 
     def _fits(self, env: Mapping[str, str]) -> bool:
@@ -230,11 +258,26 @@ class _Server:
             answer: Answer = teller.recv()
         except EOFError:  # somebody killed its keeper, and it with that
             answer = Exited(kept.number, -signal.SIGKILL)
+            self._end_strays(kept.keeper)
         if isinstance(answer, Exited):
             del self._kernels[teller]
             teller.close()
         if kept.client in self._clients:
             _send(kept.client, answer)
+
+    def _end_strays(self, keeper: int) -> None:
+        """End what a keeper could not end that was killed: it becomes ours, as each parent of it is gone."""
+        _wait_until_gone(keeper)  # its pipe ends before
+        spared = {kept.keeper for kept in self._kernels.values()}
+        looks = 2  # a look misses the children of a process that goes just then
+        while looks:
+            strays = [child for child in psutil.Process().children() if child.pid not in spared]
+            looks = 2 if strays else looks - 1
+            for stray in strays:
+                with suppress(psutil.NoSuchProcess):
+                    stray.kill()
+            _, alive = psutil.wait_procs(strays, timeout=1)
+            spared.update(stray.pid for stray in alive)  # they end when the system lets them
 
     def _forget(self, client: Connection) -> None:
         """End the kernels of a client that is gone."""
@@ -259,12 +302,15 @@ def _keep(launch: Launch, teller: Connection, server: int, *, forked: bool) -> C
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             die_with_parent(signal.SIGKILL, keeper)
             return lambda: _be_kernel(launch, teller, forked=forked)
+        counter = counter_of(keeper)
+        before = memory_kills(counter)
         _send(teller, Launched(launch.number, pid, keeper, forked, time.monotonic()))
         ended = 0
         while ended != pid:  # reaps whatever it adopts, too
             ended, status = os.wait()
+        out_of_memory = before.explains(memory_kills(counter))
         kill_descendants()
-        _send(teller, Exited(launch.number, os.waitstatus_to_exitcode(status)))
+        _send(teller, Exited(launch.number, os.waitstatus_to_exitcode(status), out_of_memory))
     except OSError as error:
         for answer in _failure(launch.number, error):
             _send(teller, answer)
@@ -281,16 +327,16 @@ def _failure(number: int, error: OSError) -> tuple[Launched, Exited]:
 def _be_kernel(launch: Launch, teller: Connection, *, forked: bool) -> None:
     """Be the kernel, as if this process had been started for it, until it is shut down."""
     try:
-        for kind, limit in launch.limits:
-            resource.setrlimit(kind, limit)
+        launch.inherited.take_on()
         os.chdir(launch.cwd)
         if not forked:
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these
+                signal.signal(number, signal.SIG_DFL)
             os.execvpe(launch.command[0], launch.command, launch.env)
         os.environ.clear()
         os.environ.update(launch.env)
         time.tzset()
-        run = _forked_kernel(launch.command[3:])
+        run = _forked_kernel(launch.command)
     except BaseException as error:
         _send(teller, Bound(launch.number, time.monotonic(), f"{type(error).__name__}: {error}"))
         raise
@@ -299,15 +345,35 @@ def _be_kernel(launch: Launch, teller: Connection, *, forked: bool) -> None:
     run()
 
 
-def _forked_kernel(arguments: Sequence[str]) -> Callable[[], None]:
-    """Set up an IPython kernel in this process; return what runs it."""
-    from ppacer_nb.kernels.app import ForkedKernelApp
+def _forked_kernel(command: Sequence[str]) -> Callable[[], None]:
+    """Set up the IPython kernel of a command in this process; return what runs it."""
+    from ppacer_nb.kernels.app import IPKernelApp
 
-    sys.argv = ["ipykernel_launcher", *arguments]
+    arguments = list(command[3:])
+    launcher = importlib.util.find_spec(command[2])
+    assert launcher is not None
+    sys.argv = [str(launcher.origin), *arguments]
+    sys.orig_argv = list(command)
     reseed()
-    app = ForkedKernelApp.instance()
-    app.initialize(list(arguments))  # type: ignore[no-untyped-call]
+    app = IPKernelApp.instance()
+    app.initialize(arguments)  # type: ignore[no-untyped-call]
     return app.start
+
+
+def _import(name: str) -> None:
+    """Import a module; whatever process it forks ends there."""
+    server = os.getpid()
+    try:
+        importlib.import_module(name)
+    finally:
+        if os.getpid() != server:
+            os._exit(0)
+
+
+def _wait_until_gone(pid: int) -> None:
+    """Wait for the end of a child that nobody reaps."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)  # fails when it has ended, as SIGCHLD is ignored
 
 
 def _send(connection: Connection, message: Answer) -> None:
@@ -315,34 +381,6 @@ def _send(connection: Connection, message: Answer) -> None:
         connection.send(message)
     except OSError:  # nobody listens any more, which the next thing read from there says too
         return
-
-
-def _hindrance() -> str:
-    """Return why this process should not be forked any more, if that is so.
-
-    Threads that end themselves before a fork, as OpenBLAS has its threads do, are none.
-    """
-    threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if threads:
-        return f"it starts a thread ({', '.join(threads)}), which no fork has"
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # of Python 3.12 on: "this process is multi-threaded"
-        pid = os.fork()
-    if not pid:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    if len(os.listdir("/proc/self/task")) > 1:
-        return "it starts a thread, which no fork has"
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            device = os.readlink(entry)
-        except FileNotFoundError:  # the descriptor of this very listing
-            continue
-        if device.startswith(_GRAPHICS):
-            return f"it opens {device}, and a graphics processor's context does not survive a fork"
-    return ""
 
 
 def _end_with_everything(*_: object) -> None:

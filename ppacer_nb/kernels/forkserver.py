@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
-import resource
-import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,8 +18,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import send_handle
 
-from ppacer_nb.errors import ForkServerDied, KernelDied
-from ppacer_nb.kernels.descendants import ending, kill_descendants
+from ppacer_nb.kernels.descendants import ending
 from ppacer_nb.kernels.forking import (
     Answer,
     Bound,
@@ -30,9 +29,12 @@ from ppacer_nb.kernels.forking import (
     Launch,
     Launched,
 )
+from ppacer_nb.kernels.inheritance import Inherited
+from ppacer_nb.kernels.launched import LaunchedProcess
 
 AVAILABLE = sys.platform == "linux"  # elsewhere a fork is not safe, or there is none
 IMPORT_LIMIT = 60.0  # seconds for one module of the user's
+ANSWER_LIMIT = 30.0  # seconds of silence of a server that was asked for a kernel, until it is given up
 
 _COMMAND = """
 import json, sys
@@ -41,82 +43,7 @@ sys.path += [path for path in json.loads(sys.argv[2]) if path not in sys.path]
 from ppacer_nb.kernels.forking import main
 main(int(sys.argv[1]), json.loads(sys.argv[3]), json.loads(sys.argv[4]))
 """
-_LIMITS = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
 _SAID_KEPT = 2_000  # characters of a server's last words
-
-
-class LaunchedProcess:
-    """A kernel's process from the fork server, with the interface of `subprocess.Popen` as far as is used.
-
-    `launched` and `bound` are futures of the time at which that was so, on the monotonic clock; `ended` is
-    one of the exit code, negative for a signal. The first two raise ForkServerDied where that did; `bound`
-    raises KernelDied where the kernel could not be set up, and is never done where it runs another program.
-    """
-
-    stdin = stdout = stderr = None
-
-    def __init__(self, request: Launch) -> None:
-        self.request = request
-        self.pid = 0
-        self.lost = ""  #: why nobody knows its end: the fork server's
-        self.asked_at = time.monotonic()
-        self.launched: Future[float] = Future()
-        self.bound: Future[float] = Future()
-        self.ended: Future[int] = Future()
-        self.is_forked = False  #: whether it is a fork of the server, and not a program of its own
-        self._keeper = 0
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit code, None while it runs."""
-        return self.ended.result() if self.ended.done() else None
-
-    def take(self, answer: Launched | Bound | Exited) -> None:
-        """Note what the server says of it."""
-        match answer:
-            case Launched(_, pid, keeper, is_forked, at, error):
-                self.pid, self._keeper, self.is_forked = pid, keeper, is_forked
-                _settle(self.launched, at, ForkServerDied(error) if error else None)
-            case Bound(_, at, error):
-                _settle(self.bound, at, _not_started(error) if error else None)
-            case Exited(_, returncode):
-                for future in (self.launched, self.bound):
-                    if not future.done():
-                        future.set_exception(_not_started(ending(returncode)))
-                self.ended.set_result(returncode)
-
-    def lose(self, why: str) -> None:
-        """Note that its fork server died, and it with that."""
-        self.lost = why
-        for future in (self.launched, self.bound):
-            if not future.done():
-                future.set_exception(ForkServerDied(why))
-        self.ended.set_result(-signal.SIGKILL)
-
-    def kill_others(self) -> None:
-        """End whatever it has started, also what left it, but not itself."""
-        kill_descendants(self._keeper, but=self.pid)
-
-    def poll(self) -> int | None:
-        """Return the exit code, None while it runs."""
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end and that of all it started, and return the exit code."""
-        return self.ended.result(timeout)
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal, unless it has ended."""
-        if not self.ended.done():
-            os.kill(self.pid, number)
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-        self.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it."""
-        self.send_signal(signal.SIGKILL)
 
 
 class ForkServer:
@@ -130,6 +57,8 @@ class ForkServer:
         To a server that another process has started for us. Should that die, one of our own takes its place.
     import_limit
         Seconds that one module may take; one that takes longer is refused.
+    answer_limit
+        Seconds that a server may say nothing, when it was asked for a kernel; it is ended then.
     """
 
     def __init__(
@@ -138,12 +67,15 @@ class ForkServer:
         *,
         connection: Connection | None = None,
         import_limit: float = IMPORT_LIMIT,
+        answer_limit: float = ANSWER_LIMIT,
     ) -> None:
         #: The modules that it could not or must not preload, by name with the reason.
         self.refused: Future[Mapping[str, str]] = Future()
         self._preload = tuple(preload)
         self._given = connection
         self._import_limit = import_limit
+        self._answer_limit = answer_limit
+        self._fatal: dict[str, str] = {}  # modules that a server does not survive, or never comes back from
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._link: _Link | None = None  # as long as there is a server
@@ -176,15 +108,30 @@ class ForkServer:
         OSError
             If no server can be started.
         """
-        limits = tuple((kind, resource.getrlimit(kind)) for kind in _LIMITS)
+        inherited = Inherited.of_this_process()
         with self._lock:
             number = next(self._numbers)
-            process = LaunchedProcess(Launch(number, tuple(command), ours, dict(env), cwd, limits))
+            process = LaunchedProcess(Launch(number, tuple(command), ours, dict(env), cwd, inherited))
             link = self._linked()
             self._kernels[number] = process
             with suppress(OSError):  # it has just died: whoever listens to it fails the launch
                 link.connection.send(process.request)
         return process
+
+    async def launched(self, process: LaunchedProcess) -> None:
+        """Wait until a process that was asked for is there.
+
+        Raises
+        ------
+        ForkServerDied
+            If the server did, or was ended as it no longer answered.
+        """
+        launched = asyncio.wrap_future(process.launched)
+        while not launched.done():
+            await asyncio.wait([launched], timeout=self._answer_limit)
+            if not launched.done():
+                self._give_up_if_stuck(process)
+        launched.result()
 
     def connect(self) -> int:
         """Return a socket at which another process may ask this server for kernels; close it after use."""
@@ -221,20 +168,32 @@ class ForkServer:
             self._link = started.result()
         return self._link
 
+    def _give_up_if_stuck(self, process: LaunchedProcess) -> None:
+        with self._lock:
+            link = self._link
+            if link is None or not link.serves:
+                return
+            if time.monotonic() - max(link.heard_at, process.asked_at) < self._answer_limit:
+                return
+            for kernel in self._kernels.values():
+                if kernel.pid:
+                    kernel.kill()
+            link.give_up(f": it did not answer within {self._answer_limit:g} seconds")
+
     def _listen(self, started: Future[_Link]) -> None:
         """Start a server and pass on what it says until it ends; what it still owed fails then."""
-        refused: dict[str, str] = {}
         try:
             link = self._first_link()
         except BaseException as error:
             started.set_exception(error)
             return
         started.set_result(link)
-        while hanging := self._serve(link):
-            refused[hanging] = f"it was not imported within {self._import_limit:g} seconds"
-            link.end()
+        while (importing := self._serve(link)) is not None:
+            name, why = importing
+            how = link.end()
+            self._fatal[name] = why or f"the fork server died as it imported it{how}"
             with self._lock:
-                link = self._link = _started(self._preload, refused)
+                link = self._link = _started(self._preload, self._fatal)
                 for descriptor in self._connecting:
                     link.connect(descriptor)
                 for kernel in self._kernels.values():
@@ -249,18 +208,27 @@ class ForkServer:
 
     def _first_link(self) -> _Link:
         given, self._given = self._given, None
-        return _Link(given, None) if given is not None else _started(self._preload, {})
+        return _Link(given, None) if given is not None else _started(self._preload, self._fatal)
 
-    def _serve(self, link: _Link) -> str | None:
-        """Pass on what the server says until it ends; return a module if its import does not end."""
+    def _serve(self, link: _Link) -> tuple[str, str] | None:
+        """Pass on what the server says until it ends.
+
+        Returns
+        -------
+        tuple of str
+            The module that it never imported, with the reason if it did not end by itself. None if it had
+            imported all.
+        """
         importing = None
         while True:
+            is_ours = link.process is not None
             try:
-                answer = link.recv(self._import_limit if importing is not None else None)
+                answer = link.recv(None if link.serves or not is_ours else self._import_limit)
             except TimeoutError:
-                return importing
+                why = f"it was not imported within {self._import_limit:g} seconds"
+                return None if importing is None else (importing, why)
             except (EOFError, OSError):
-                return None
+                return None if importing is None else (importing, "")
             importing = answer.name if isinstance(answer, Importing) else None
             self._take(answer)
 
@@ -288,7 +256,10 @@ class _Link:
     def __init__(self, connection: Connection, process: subprocess.Popen[bytes] | None) -> None:
         self.connection = connection
         self.process = process
+        self.serves = False  #: it has imported all
+        self.heard_at = time.monotonic()  #: when it said something last
         self._said = b""
+        self._given_up = ""
 
     def connect(self, descriptor: int) -> None:
         """Hand the server a socket to serve."""
@@ -317,22 +288,30 @@ class _Link:
             ready = wait(sources, None if limit is None else max(0, limit - time.monotonic()))
             if self.connection in ready:
                 answer: Answer = self.connection.recv()
+                self.heard_at = time.monotonic()
+                self.serves |= isinstance(answer, Imported)
                 return answer
             if not ready:
                 raise TimeoutError
             self._read()
 
+    def give_up(self, why: str) -> None:
+        """Have `recv` say that it has ended."""
+        self._given_up = why
+        with socket.socket(fileno=os.dup(self.connection.fileno())) as ours:
+            ours.shutdown(socket.SHUT_RDWR)
+
     def end(self) -> str:
         """Make sure that it has ended; return how it did."""
         self.connection.close()
         if self.process is None:
-            return ""
+            return self._given_up
         self.process.kill()
         code = self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
         said = self._said.decode(errors="replace").strip()
-        return f": {ending(code)}" + (f" Its last words: {said}" if said else "")
+        return self._given_up or f": {ending(code)}" + (f". Its last words: {said}" if said else "")
 
     def _read(self) -> None:
         assert self.process is not None
@@ -358,14 +337,3 @@ def _started(preload: Sequence[str], refused: Mapping[str, str]) -> _Link:
     )
     theirs.close()
     return _Link(ours, process)
-
-
-def _settle(future: Future[float], at: float, error: Exception | None) -> None:
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(at)
-
-
-def _not_started(error: str) -> KernelDied:
-    return KernelDied(f"the kernel did not start: {error}")

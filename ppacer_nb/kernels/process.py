@@ -72,6 +72,14 @@ class Kernel:
             return f"worker kernel, its task no. {self.tasks}, pid {self.pid}"
         return f"{'forked kernel' if self.is_forked else 'kernel'}, pid {self.pid}"
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process has, be it that `died` does not say so yet."""
+        try:
+            return self.died.done() or bool(psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return True
+
     async def run_silently(
         self, code: str, user_expressions: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
@@ -156,9 +164,10 @@ class Kernel:
                 self.died.set_result(text)
 
         def wait() -> None:
-            text = ending(self._process.wait())
-            if self.launched is not None and self.launched.lost:
-                text = self.launched.lost
+            if self.launched is not None:
+                text = self.launched.wait_for_end()
+            else:
+                text = ending(self._process.wait())
             loop.call_soon_threadsafe(note, text)
 
         threading.Thread(target=wait, name=f"wait-for-{self.pid}", daemon=True).start()
@@ -239,6 +248,8 @@ async def _ready(kernel: Kernel) -> None:
         if answer.done():
             await answer
         elif kernel.launched is not None and kernel.launched.ended.done():
+            if kernel.launched.lost:
+                raise ForkServerDied(kernel.launched.lost)
             kernel.launched.bound.result()  # raises what is known of it
         if kernel.died.done():
             raise KernelDied(f"the kernel died while it started: {kernel.died.result()}")

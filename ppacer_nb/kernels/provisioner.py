@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import sys
@@ -12,7 +11,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from ppacer_nb.kernels.forkserver import AVAILABLE, ForkServer, LaunchedProcess
+from ppacer_nb.kernels.forkserver import AVAILABLE, ForkServer
+from ppacer_nb.kernels.launched import LaunchedProcess
 
 _OURS = ("python", "python3", os.path.basename(sys.executable))
 _LAUNCHER = "ipykernel_launcher"
@@ -37,7 +37,7 @@ class ForkProvisioner(LocalProvisioner):
         env.pop("JPY_PARENT_PID", None)  # of whoever set it; this kernel ends with its keeper
         process = server.launch(cmd, env, cwd, ours=can_be_forked(self.kernel_spec))
         self.process = process  # type: ignore[assignment]  # it has the interface of one
-        await asyncio.wrap_future(process.launched)
+        await server.launched(process)
         self.pid = self.pgid = process.pid
         self.cwd = cwd
         return self.connection_info

@@ -91,7 +91,7 @@ class KernelSupply:
         worker = self._worker
         if reused and worker is not None:
             self._worker = None
-            if worker.kernel.kind == kind and not worker.kernel.died.done() and worker.is_current:
+            if worker.kernel.kind == kind and not worker.kernel.has_ended and worker.is_current:
                 worker.kernel.tasks += 1
                 return worker.kernel
             self._close(worker.kernel)
@@ -134,7 +134,7 @@ class KernelSupply:
             raise
         except Exception:  # whatever it was: another one is started, which may say it again
             return None
-        if kernel.died.done():
+        if kernel.has_ended:
             self._close(kernel)
             return None
         return kernel

@@ -241,10 +241,10 @@ class Lab:
 
 
 def runners(parent: int | None = None) -> list[psutil.Process]:
-    """Return the runners of a process: of this one, unless given."""
-    return [
-        p for p in psutil.Process(parent).children() if any("runner_main" in part for part in p.cmdline())
-    ]
+    """Return the runners of a process, the latest last: of this one, unless given."""
+    children = psutil.Process(parent).children()
+    found = [p for p in children if any("runner_main" in part for part in p.cmdline())]
+    return sorted(found, key=lambda runner: runner.create_time())
 
 
 def fork_server(parent: int | None = None) -> psutil.Process:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -47,46 +45,6 @@ def one(tmp_path: Path) -> Any:
 
 def test_an_attempt_says_that_its_kernel_was_forked(lab: Lab) -> None:
     assert worker_of(lab.call(nothing)).startswith("forked kernel, pid ")
-
-
-def test_a_forked_kernel_is_like_a_fresh_one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def look() -> dict[str, Any]:
-        import os
-        import resource
-        import signal
-        import sys
-
-        return {
-            "environment": os.environ.get("PPACER_TEST_MARK"),
-            "folder": os.getcwd(),
-            "program": sys.argv[0],
-            "stdin": os.read(0, 1),
-            "signals": [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCHLD)],
-            "limit": resource.getrlimit(resource.RLIMIT_NOFILE),
-            "leads its group": os.getpgid(0) == os.getpid(),
-        }
-
-    assert lab.call(look).value == {
-        "environment": os.environ.get("PPACER_TEST_MARK"),
-        "folder": str(lab.folder),
-        "program": "ipykernel_launcher",
-        "stdin": b"",
-        "signals": [signal.SIG_DFL, signal.SIG_DFL],
-        "limit": resource.getrlimit(resource.RLIMIT_NOFILE),
-        "leads its group": True,
-    }
-
-
-def test_forked_kernels_draw_different_random_numbers(lab: Lab) -> None:
-    def draw() -> tuple[float, bytes, int]:
-        import multiprocessing
-        import random
-        import uuid
-
-        return random.random(), bytes(multiprocessing.current_process().authkey), uuid.uuid4().int
-
-    first, second = lab.call(draw).value, lab.call(draw).value
-    assert all(a != b for a, b in zip(first, second, strict=True))
 
 
 def test_a_forked_kernel_opens_no_tcp_port(lab: Lab) -> None:
