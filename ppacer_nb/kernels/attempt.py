@@ -10,17 +10,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from ppacer_nb import errors, values
 from ppacer_nb.errors import KernelDied, PpacerError
 from ppacer_nb.kernels.client import Client
-from ppacer_nb.kernels.documents import banner_cell, filled_notebook, function_notebook
+from ppacer_nb.kernels.documents import filled_notebook, function_notebook
 from ppacer_nb.kernels.inside import Inputs
 from ppacer_nb.kernels.order import FunctionOrder, NotebookOrder, Order, StopOrder
+from ppacer_nb.kernels.outputs import NotebookOutputs
+from ppacer_nb.kernels.overflow import Overflow
 from ppacer_nb.kernels.process import Kernel, KernelKind
+from ppacer_nb.kernels.saving import ExecutedNotebook
 from ppacer_nb.kernels.supply import KernelSupply
 from ppacer_nb.model.attempt import (
     BodyStarted,
@@ -64,7 +66,6 @@ class Attempt:
         self._kernel: Kernel | None = None
         self._client: Client | None = None  # as soon as cells run
         self._value: Value | None = None
-        self._started_at = datetime.now(UTC)
 
     @property
     def key(self) -> AttemptKey:
@@ -95,11 +96,11 @@ class Attempt:
         """Run to the end; whatever the task does, this returns how it ended."""
         path = self.order.file(".ipynb")
         try:
-            notebook = self._document()
-            self._save(notebook, path, "running", None)
-            error = await self._executed(notebook)
+            executed = ExecutedNotebook(self._document(), path, self.order.run)
+            await executed.begin()
+            error = await self._executed(executed)
             outcome = self._outcome(error, Files(notebook=path))
-            self._save(notebook, path, _state_name(outcome), _why(outcome))
+            await executed.end(_state_name(outcome), _why(outcome))
             return self._with_report(outcome, path)
         except PpacerError as ours:
             error = ErrorInfo(type(ours).__name__, str(ours))
@@ -131,10 +132,10 @@ class Attempt:
         values.write_whole(order.file(".inputs.pkl"), pickle.dumps(inputs))
         return function_notebook(order, what)
 
-    async def _executed(self, notebook: NotebookNode) -> ErrorInfo | None:
+    async def _executed(self, executed: ExecutedNotebook) -> ErrorInfo | None:
         if self._stopped is not None:
             return None
-        self._execution = asyncio.ensure_future(self._execute(notebook))
+        self._execution = asyncio.ensure_future(self._execute(executed))
         try:
             return await self._execution
         except asyncio.CancelledError:
@@ -142,14 +143,17 @@ class Attempt:
         except KernelDied as death:
             return ErrorInfo("KernelDied", str(death))
 
-    async def _execute(self, notebook: NotebookNode) -> ErrorInfo | None:
+    async def _execute(self, executed: ExecutedNotebook) -> ErrorInfo | None:
         """Execute the notebook in a kernel of its own; return why that failed, None if it did not."""
+        notebook = executed.notebook
         name = notebook.metadata.kernelspec.name if "kernelspec" in notebook.metadata else "python3"
         if isinstance(self.order.what, NotebookOrder) and self.order.what.kernel_name is not None:
             name = self.order.what.kernel_name
         kind = KernelKind(name, str(self.order.cwd), self.order.env)
         self._kernel = await self._kernels.take(kind, reused=self._reuses)
-        client = Client(notebook, self._kernel, self._tell)
+        client = Client(
+            notebook, self._kernel, self._tell, NotebookOutputs(Overflow(self.order.file)), executed.keep_up
+        )
         try:
             await client.prepare(self.order.sys_path, reused=self._reuses)
             self._tell(BodyStarted(datetime.now(UTC), self._kernel.description))
@@ -231,23 +235,6 @@ class Attempt:
             await self._kernel.interrupt()
             await asyncio.wait([self._kernel.died], timeout=GRACE)
         self._kernel.kill()
-
-    def _save(self, notebook: NotebookNode, path: Path, state: str, why: str | None) -> None:
-        run = self.order.run
-        notebook.metadata["ppacer"] = {
-            "dag_id": run.dag_id,
-            "run_id": run.run_id,
-            "task_id": run.task_id,
-            "attempt": run.attempt,
-            "logical_date": run.logical_date.isoformat(),
-            "state": state,
-            "started_at": self._started_at.isoformat(),
-            "ended_at": None if state == "running" else datetime.now(UTC).isoformat(),
-            "error": why,
-        }
-        if why is not None:
-            notebook.cells.insert(0, banner_cell(state, why))
-        values.write_whole(path, nbformat.writes(notebook).encode())
 
 
 def _state_name(outcome: Outcome) -> str:
