@@ -20,9 +20,12 @@ from typing import Any
 import zmq
 from ipykernel.iostream import IOPubThread, OutStream
 
-#: Characters of a stream in one message. With the 1000 messages of ZeroMQ's queues it bounds what is under
-#: way. As one message a single print of 200 MB took the runner 700 MB of memory.
+#: Characters of a stream in one message. As one message, a print of 200 MB took the runner 700 MB of memory.
 PIECE = 64 * 1024
+#: Messages in the queue at either end, so that little memory is under way also where they are figures.
+QUEUE = 100
+#: What a kernel answers True to if it waits for its listeners.
+IS_PATIENT = "type(__import__('sys').stdout).__name__ == 'PatientStream'"
 
 
 def hold_back(publisher: Any, shell: Any) -> None:
@@ -30,7 +33,7 @@ def hold_back(publisher: Any, shell: Any) -> None:
 
     `publisher` is its IOPub thread.
     """
-    publisher.schedule(lambda: publisher.socket.setsockopt(zmq.XPUB_NODROP, 1))
+    publisher.schedule(partial(_wait_for_room, publisher.socket))
     publisher.send_multipart = partial(_send, publisher)  # on the object, as it may be of any subclass
     for stream in (sys.stdout, sys.stderr):
         if type(stream) is OutStream:
@@ -57,6 +60,11 @@ class PatientStream(OutStream):
                 text = text.encode("utf-8", "backslashreplace").decode()
             for start in range(0, len(text), PIECE):
                 yield parent, text[start : start + PIECE]
+
+
+def _wait_for_room(socket: zmq.Socket[bytes]) -> None:
+    socket.setsockopt(zmq.XPUB_NODROP, 1)
+    socket.setsockopt(zmq.SNDHWM, QUEUE)
 
 
 def _send(publisher: IOPubThread, *args: Any, **options: Any) -> None:

@@ -9,10 +9,11 @@ import zmq
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 
-#: Messages that wait to be read. A kernel of ours waits when its own queue is full (see `backpressure`), but
-#: one of another language, or of a Python without ppacer_nb, drops what exceeds its 1000. This adds room for
-#: a burst of it; what exceeds that as well is lost.
-QUEUE = 20_000
+from ppacer_nb.kernels.backpressure import QUEUE
+
+#: Messages of a kernel that does not wait, of another language or of a Python without ppacer_nb: it drops
+#: what exceeds its own queue of 1000. This adds room for a burst of it; what exceeds that as well is lost.
+_QUEUE = 20_000
 
 
 class IOPubChannel(AsyncZMQSocketChannel):
@@ -31,8 +32,12 @@ class IOPubChannel(AsyncZMQSocketChannel):
         message: dict[str, Any] = await super().get_msg(timeout)
         return message
 
+    def leave_the_rest_to_the_kernel(self) -> None:
+        """Take in little ahead: the kernel waits."""
+        self.socket.setsockopt(zmq.RCVHWM, QUEUE)
 
-def listen_patiently(client: AsyncKernelClient) -> None:
+
+def listen_to(client: AsyncKernelClient) -> None:
     """Let `client` read its kernel's output by an `IOPubChannel`; to be called before its channels start."""
     client.iopub_channel_class = IOPubChannel
-    client.iopub_channel.socket.setsockopt(zmq.RCVHWM, QUEUE)
+    client.iopub_channel.socket.setsockopt(zmq.RCVHWM, _QUEUE)

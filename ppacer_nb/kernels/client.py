@@ -13,6 +13,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from ppacer_nb.kernels.attempt_log import AttemptLog
+from ppacer_nb.kernels.backpressure import IS_PATIENT
 from ppacer_nb.kernels.inside import MESSAGE_TYPE, decode_report
 from ppacer_nb.kernels.outputs import KINDS, NotebookOutputs, Outputs, end_of_cell
 from ppacer_nb.kernels.process import Kernel
@@ -97,7 +98,9 @@ class Client(NotebookClient):
             kernel.language == "python" and kernel.sys_path != sys_path
         ):  # a worker kernel may be set up so already
             code = _SET_UP.format(paths=list(sys_path), reused=reused)
-            await kernel.run_silently(f"exec({code!r}, {{}})")
+            reply = await kernel.run_silently(f"exec({code!r}, {{}})", {"is_patient": IS_PATIENT})
+            if reply["user_expressions"]["is_patient"].get("data") == {"text/plain": "True"}:
+                kernel.client.iopub_channel.leave_the_rest_to_the_kernel()
             kernel.sys_path = sys_path
         self.nb.metadata["language_info"] = self._kernel.info["language_info"]
 
