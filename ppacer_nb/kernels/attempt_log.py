@@ -51,7 +51,7 @@ class AttemptLog:
         self._bytes_left -= len(line.message)
         self._report(line)
         if self._is_full:
-            text = "the log is full: everything that the task writes is in its executed notebook"
+            text = "the log is full: what the task writes is in its executed notebook, or in a file beside it"
             self._report(LogLine(line.at, "WARNING", text))
 
     def end_of_cell(self) -> None:
