@@ -11,8 +11,8 @@ from jupyter_client.channels import AsyncZMQSocketChannel
 
 from ppacer_nb.kernels.backpressure import QUEUE
 
-#: Messages of a kernel that does not wait, of another language or of a Python without ppacer_nb: it drops
-#: what exceeds its own queue of 1000. This adds room for a burst of it; what exceeds that as well is lost.
+#: Messages of a kernel that does not wait for its listeners, as those of other languages: it drops what
+#: exceeds its own queue of 1000. This adds room for a burst of it; what exceeds that as well is lost.
 _QUEUE = 20_000
 
 

@@ -34,7 +34,10 @@ try:
     import ppacer_nb.kernels.inside
     ppacer_nb.kernels.inside.set_up(reused={reused})
 except ImportError:  # a Python without ppacer_nb: its notebooks run all the same
-    pass
+    import IPython, zmq
+    publisher = getattr(getattr(IPython.get_ipython(), "kernel", None), "iopub_thread", None)
+    if publisher is not None:  # so that at least no message is dropped: see `backpressure`
+        publisher.schedule(lambda: publisher.socket.setsockopt(zmq.XPUB_NODROP, 1))
 """
 
 
@@ -99,7 +102,8 @@ class Client(NotebookClient):
         ):  # a worker kernel may be set up so already
             code = _SET_UP.format(paths=list(sys_path), reused=reused)
             reply = await kernel.run_silently(f"exec({code!r}, {{}})", {"is_patient": IS_PATIENT})
-            if reply["user_expressions"]["is_patient"].get("data") == {"text/plain": "True"}:
+            is_patient = reply.get("user_expressions", {}).get("is_patient", {})
+            if is_patient.get("data") == {"text/plain": "True"}:
                 kernel.client.iopub_channel.leave_the_rest_to_the_kernel()
             kernel.sys_path = sys_path
         self.nb.metadata["language_info"] = self._kernel.info["language_info"]
