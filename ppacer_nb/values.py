@@ -8,7 +8,7 @@ import os
 import pickle
 import reprlib
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -99,13 +99,16 @@ def preview(value: Any) -> str:
     return text if len(text) <= _PREVIEW_LENGTH else f"{text[: _PREVIEW_LENGTH - 3]}..."
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a crash; make its folder."""
+def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file, perhaps in pieces, so that it is there whole or not at all, also after a crash.
+
+    Its folder is made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

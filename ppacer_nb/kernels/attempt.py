@@ -10,25 +10,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from ppacer_nb import errors, values
 from ppacer_nb.errors import KernelDied, PpacerError, TaskFailed
 from ppacer_nb.kernels.client import Client
-from ppacer_nb.kernels.documents import (
-    failure_banner,
-    filled_notebook,
-    function_notebook,
-    held_banner,
-    with_banners,
-)
+from ppacer_nb.kernels.documents import failure_banner, filled_notebook, function_notebook, held_banner
 from ppacer_nb.kernels.holding import HeldKernel
 from ppacer_nb.kernels.inside import Inputs
 from ppacer_nb.kernels.order import FunctionOrder, NotebookOrder, Order, StopOrder
+from ppacer_nb.kernels.outputs import NotebookOutputs
+from ppacer_nb.kernels.overflow import Overflow
 from ppacer_nb.kernels.process import Kernel, KernelKind
 from ppacer_nb.kernels.resuming import Resumption, resumed_banner
+from ppacer_nb.kernels.saving import ExecutedNotebook
 from ppacer_nb.kernels.supply import KernelSupply
 from ppacer_nb.model.attempt import (
     BodyStarted,
@@ -84,7 +80,6 @@ class Attempt:
         self._kernel = resumed.kernel if resumed is not None else None
         self._client: Client | None = None  # as soon as cells run
         self._value: Value | None = None
-        self._started_at = datetime.now(UTC)
 
     @property
     def key(self) -> AttemptKey:
@@ -115,11 +110,11 @@ class Attempt:
         """Run to the end; whatever the task does, this returns how it ended."""
         path = self.order.file(".ipynb")
         try:
-            notebook = self._document()
-            self._save(notebook, path, "running")
-            error = await self._executed(notebook)
+            executed = ExecutedNotebook(self._document(), path, self.order.run)
+            await executed.begin()
+            error = await self._executed(executed)
             outcome = self._with_hold(self._outcome(error, Files(notebook=path)))
-            self._save(notebook, path, _state_name(outcome), outcome)
+            await executed.end(_state_name(outcome), _why(outcome), self._banners(outcome))
             return self._with_report(outcome, path)
         except PpacerError as ours:
             error = ErrorInfo(type(ours).__name__, str(ours))
@@ -157,10 +152,10 @@ class Attempt:
         notebook, self._resumption = self._resumed.resume(self.order, what)
         return notebook
 
-    async def _executed(self, notebook: NotebookNode) -> ErrorInfo | None:
+    async def _executed(self, executed: ExecutedNotebook) -> ErrorInfo | None:
         if self._stopped is not None:
             return None
-        self._execution = asyncio.ensure_future(self._execute(notebook))
+        self._execution = asyncio.ensure_future(self._execute(executed))
         try:
             return await self._execution
         except asyncio.CancelledError:
@@ -168,10 +163,13 @@ class Attempt:
         except KernelDied as death:
             return ErrorInfo("KernelDied", str(death))
 
-    async def _execute(self, notebook: NotebookNode) -> ErrorInfo | None:
+    async def _execute(self, executed: ExecutedNotebook) -> ErrorInfo | None:
         """Execute the notebook in a kernel of its own; return why that failed, None if it did not."""
+        notebook = executed.notebook
         self._kernel = await self._ready_kernel(notebook)
-        client = Client(notebook, self._kernel, self._tell)
+        overflow = Overflow(self.order.file)
+        outputs = NotebookOutputs(overflow) if self._resumed is None else self._resumed.outputs(overflow)
+        client = Client(notebook, self._kernel, self._tell, outputs, executed.keep_up)
         try:
             await client.prepare(self.order.sys_path, reused=self._reuses)
             if self._resumed is not None and self._resumption is not None:
@@ -292,25 +290,10 @@ class Attempt:
             await asyncio.wait([self._kernel.died], timeout=GRACE)
         self._kernel.kill()
 
-    def _save(self, notebook: NotebookNode, path: Path, state: str, outcome: Outcome | None = None) -> None:
-        run = self.order.run
-        notebook.metadata["ppacer"] = {
-            "dag_id": run.dag_id,
-            "run_id": run.run_id,
-            "task_id": run.task_id,
-            "attempt": run.attempt,
-            "logical_date": run.logical_date.isoformat(),
-            "state": state,
-            "started_at": self._started_at.isoformat(),
-            "ended_at": None if outcome is None else datetime.now(UTC).isoformat(),
-            "error": None if outcome is None else _why(outcome),
-        }
-        document = with_banners(notebook, self._banners(state, outcome))
-        values.write_whole(path, nbformat.writes(document).encode())
-
-    def _banners(self, state: str, outcome: Outcome | None) -> Iterator[str]:
-        if outcome is not None and (why := _why(outcome)) is not None:
-            yield failure_banner(state, why)
+    def _banners(self, outcome: Outcome) -> Iterator[str]:
+        """Yield what is to be said at the top of the executed notebook."""
+        if (why := _why(outcome)) is not None:
+            yield failure_banner(_state_name(outcome), why)
         if isinstance(outcome, Failed) and outcome.held is not None:
             yield held_banner(outcome.held, self.order.run)
         if self._resumption is not None and self.order.resumes is not None:

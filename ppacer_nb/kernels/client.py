@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
+from ppacer_nb.kernels.attempt_log import AttemptLog
+from ppacer_nb.kernels.backpressure import IS_PATIENT
 from ppacer_nb.kernels.inside import MESSAGE_TYPE, decode_report
+from ppacer_nb.kernels.outputs import KINDS, NotebookOutputs, Outputs, end_of_cell
 from ppacer_nb.kernels.process import Kernel
+from ppacer_nb.kernels.widgets import CapturingWidget, StateRoom
 from ppacer_nb.model.attempt import CellProgress, LogLine, Report
 from ppacer_nb.model.values import Value
 
-#: What the log of an attempt holds at the most; the rest is in the executed notebook.
-LOG_LINES, LOG_BYTES = 10_000, 4 * 1024 * 1024
-#: Text that one cell may leave in the executed notebook.
-CELL_BYTES = 10 * 1024 * 1024
+#: What stands for the state of widgets where it is too much.
+WIDGETS_LEFT_OUT = "the state of the notebook's widgets is left out, as it takes more room than there is"
 
 _LAST_WORDS = 0.2  # seconds for what a dead kernel had said before
-_OPEN_LINE = 64 * 1024  # characters without a newline that wait for one
 
 # In a namespace of its own, as the notebook's is to be empty.
 _SET_UP = """
@@ -33,7 +34,10 @@ try:
     import ppacer_nb.kernels.inside
     ppacer_nb.kernels.inside.set_up(reused={reused})
 except ImportError:  # a Python without ppacer_nb: its notebooks run all the same
-    pass
+    import IPython, zmq
+    publisher = getattr(getattr(IPython.get_ipython(), "kernel", None), "iopub_thread", None)
+    if publisher is not None:  # so that at least no message is dropped: see `backpressure`
+        publisher.schedule(lambda: publisher.socket.setsockopt(zmq.XPUB_NODROP, 1))
 """
 
 
@@ -41,10 +45,18 @@ class Client(NotebookClient):
     """Runs a notebook's cells in a kernel that is ready.
 
     `report` is called from the event loop with log lines, messages and progress. What a function's call
-    returned is in `value` afterwards.
+    returned is in `value` afterwards. The outputs go into the notebook by `outputs`; `after_cell` is awaited
+    between two cells, when nothing changes the notebook.
     """
 
-    def __init__(self, notebook: NotebookNode, kernel: Kernel, report: Callable[[Report], None]) -> None:
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        kernel: Kernel,
+        report: Callable[[Report], None],
+        outputs: NotebookOutputs,
+        after_cell: Callable[[], Awaitable[None]],
+    ) -> None:
         super().__init__(
             notebook,
             km=kernel.manager,
@@ -57,9 +69,14 @@ class Client(NotebookClient):
         self.value: Value | None = None
         self._kernel = kernel
         self._report = report
-        self._log = _Log(report)
-        self._stream: _Stream | None = None
-        self._room = CELL_BYTES
+        self._log = AttemptLog(report)
+        self.notebook_outputs = outputs  #: of all cells so far
+        self._outputs: Outputs | None = None  # of the cell that runs, as soon as there are some
+        self._state_room = StateRoom(outputs)
+        self._after_cell = after_cell
+        self.widget_registry = {
+            "@jupyter-widgets/output": {"OutputModel": partial(CapturingWidget, notebook=outputs)}
+        }
         self._numbers = {
             index: number
             for number, index in enumerate(
@@ -86,7 +103,10 @@ class Client(NotebookClient):
             kernel.language == "python" and kernel.sys_path != sys_path
         ):  # a worker kernel may be set up so already
             code = _SET_UP.format(paths=list(sys_path), reused=reused)
-            await kernel.run_silently(f"exec({code!r}, {{}})")
+            reply = await kernel.run_silently(f"exec({code!r}, {{}})", {"is_patient": IS_PATIENT})
+            is_patient = reply.get("user_expressions", {}).get("is_patient", {})
+            if is_patient.get("data") == {"text/plain": "True"}:
+                kernel.client.iopub_channel.leave_the_rest_to_the_kernel()
             kernel.sys_path = sys_path
         self.nb.metadata["language_info"] = self._kernel.info["language_info"]
 
@@ -104,43 +124,70 @@ class Client(NotebookClient):
             for index, cell in enumerate(self.nb.cells):
                 if not self.go_on or self.asked_to_exit:
                     break
-                if index in self.kept:
+                if index not in self._numbers or index in self.kept:
                     continue
                 self.place = index
-                if index in self._numbers:
-                    self.cell_number = self._numbers[index]
-                    self._report(CellProgress(self.cell_number, self.cells))
+                self.cell_number = self._numbers[index]
+                self._report(CellProgress(self.cell_number, self.cells))
                 await self._run_cell(cell, index)
+                await self._after_cell()
         finally:
-            self.set_widgets_metadata()
+            if self.store_widget_state:
+                self.set_widgets_metadata()
 
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
     ) -> NotebookNode | None:
-        """Take out reports, follow streams, and leave the rest to nbclient."""
-        kind = msg["msg_type"]
+        """Take out reports and outputs, and leave the rest to nbclient."""
+        kind, content = msg["msg_type"], msg["content"]
         if kind == MESSAGE_TYPE:
-            self._take_report(decode_report(msg["content"]), cell)
+            self._take_report(decode_report(content), cell)
             return None
-        if kind == "stream" and not self.output_hook_stack[msg["parent_header"].get("msg_id")]:
-            name, text = msg["content"]["name"], msg["content"]["text"]
-            self._log.text(name, text, msg["header"]["date"])
-            self._write(name, text, cell)
+        if kind not in KINDS:
+            shown: NotebookNode | None = super().process_message(msg, cell, cell_index)
+            return shown
+        capturing: Any = self.output_hook_stack[msg["parent_header"].get("msg_id")]
+        if capturing:  # by the registry, they are of our kind
+            capturing[-1].take(kind, content, msg["parent_header"])
             return None
-        if kind in ("display_data", "execute_result", "error", "clear_output"):
-            self._end_stream()
-        if kind == "error":
-            self.traceback = "\n".join(msg["content"]["traceback"])
-        shown: NotebookNode | None = super().process_message(msg, cell, cell_index)
-        return shown
+        if kind == "stream":
+            self._log.text(content["name"], content["text"], msg["header"]["date"])
+        elif kind == "error":
+            self.traceback = "\n".join(content["traceback"])
+        elif kind == "execute_result":
+            cell["execution_count"] = content["execution_count"]
+        self._outputs_in(cell.outputs).take(kind, content)
+        return None
+
+    def handle_comm_msg(self, outs: list[NotebookNode], msg: dict[str, Any], cell_index: int) -> None:
+        """Leave it to nbclient, and the state of widgets out of the notebook once it is too much."""
+        if self.store_widget_state and not self._state_room.takes(msg):
+            self.store_widget_state = False
+            self._state_room.give_back()
+            self._outputs_in(outs).take(
+                "display_data", {"data": {"text/plain": f"[ppacer: {WIDGETS_LEFT_OUT}]"}}
+            )
+        super().handle_comm_msg(outs, msg, cell_index)
 
     async def _run_cell(self, cell: NotebookNode, index: int) -> None:
-        self._room = CELL_BYTES
+        self._outputs = None
+        self.notebook_outputs.begin_cell(self.cell_number)
         try:
             await self._unless_dead(self.async_execute_cell(cell, index))
         finally:
-            self._end_stream()
-            self._log.end_of_cell()
+            self._end_cell(cell)
+
+    def _end_cell(self, cell: NotebookNode) -> None:
+        for widget in self.comm_objects.values():
+            widget.end_of_cell()
+        if problem := end_of_cell(self.notebook_outputs.cell, self._outputs_in(cell.outputs)):
+            self._report(LogLine(datetime.now(UTC), "WARNING", problem))
+        self._log.end_of_cell()
+
+    def _outputs_in(self, outputs: list[NotebookNode]) -> Outputs:
+        if self._outputs is None:
+            self._outputs = Outputs(outputs, self.notebook_outputs)
+        return self._outputs
 
     async def _unless_dead(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await `work`; raise DeadKernelError the moment the kernel ends before it does."""
@@ -165,90 +212,6 @@ class Client(NotebookClient):
             self.value = report
         elif isinstance(report, LogLine):
             self._log.line(report)
-            self._write("stderr", f"{report.level} {report.message}\n", cell)
+            self._outputs_in(cell.outputs).write("stderr", f"{report.level} {report.message}\n")
         else:
             self._report(report)
-
-    def _write(self, name: str, text: str, cell: NotebookNode) -> None:
-        if self.clear_before_next_output:
-            cell.outputs.clear()
-            self.clear_before_next_output = False
-            self._stream = None
-        if self._stream is None or self._stream.name != name:
-            self._end_stream()
-            output = nbformat.v4.new_output("stream", name=name, text="")
-            cell.outputs.append(output)
-            self._stream = _Stream(name, output)
-        if self._room > 0:
-            self._stream.parts.append(text[: self._room])
-            self._room -= len(text)
-            if self._room <= 0:
-                note = f"\n[ppacer: output over {CELL_BYTES // 1024 // 1024} MiB is left out]\n"
-                self._stream.parts.append(note)
-
-    def _end_stream(self) -> None:
-        if self._stream is not None:
-            self._stream.end()
-            self._stream = None
-
-
-class _Stream:
-    """Text of one stream in a row. It is joined at its end, as adding to a text each time is quadratic."""
-
-    def __init__(self, name: str, output: NotebookNode) -> None:
-        self.name = name
-        self.parts: list[str] = []
-        self._output = output
-
-    def end(self) -> None:
-        self._output["text"] = "\n".join(map(_last_state, "".join(self.parts).split("\n")))
-
-
-class _Log:
-    """Turns what a kernel says into lines, as long as there is room for them."""
-
-    def __init__(self, report: Callable[[Report], None]) -> None:
-        self._report = report
-        self._open = {"stdout": "", "stderr": ""}
-        self._lines_left = LOG_LINES
-        self._bytes_left = LOG_BYTES
-
-    def text(self, name: str, text: str, at: datetime) -> None:
-        """Take in text of a stream; a line is passed on when it is complete."""
-        *lines, rest = (self._open[name] + text).split("\n")
-        for line in lines:
-            self._pass_on(name, line, at)
-        rest = _last_state(rest)
-        if len(rest) > _OPEN_LINE:
-            self._pass_on(name, rest, at)
-            rest = ""
-        self._open[name] = rest
-
-    def line(self, line: LogLine) -> None:
-        """Pass on a line."""
-        if self._lines_left <= 0 or self._bytes_left <= 0:
-            return
-        self._lines_left -= 1
-        self._bytes_left -= len(line.message)
-        self._report(line)
-        if self._lines_left <= 0 or self._bytes_left <= 0:
-            text = "the log is full: everything that the task writes is in its executed notebook"
-            self._report(LogLine(line.at, "WARNING", text))
-
-    def end_of_cell(self) -> None:
-        """Pass on what lacks its newline."""
-        for name, rest in self._open.items():
-            if rest:
-                self._pass_on(name, rest, datetime.now(UTC))
-            self._open[name] = ""
-
-    def _pass_on(self, name: str, line: str, at: datetime) -> None:
-        self.line(LogLine(at, name.upper(), _last_state(line).rstrip("\r")[:LOG_BYTES]))
-
-
-def _last_state(line: str) -> str:
-    """Return what stands there in the end, if the line writes over itself, as progress bars do."""
-    if "\r" not in line:
-        return line
-    text = line.rstrip("\r")
-    return text.rpartition("\r")[2] + line[len(text) :]

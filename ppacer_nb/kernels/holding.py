@@ -14,6 +14,8 @@ from ppacer_nb.errors import TaskFailed
 from ppacer_nb.kernels.client import Client
 from ppacer_nb.kernels.documents import filled_notebook
 from ppacer_nb.kernels.order import NotebookOrder, Order
+from ppacer_nb.kernels.outputs import NotebookOutputs
+from ppacer_nb.kernels.overflow import Overflow
 from ppacer_nb.kernels.process import Kernel
 from ppacer_nb.kernels.resuming import Resumption, compare, keep_outputs
 from ppacer_nb.model.ids import AttemptKey
@@ -53,6 +55,11 @@ class HeldKernel:
             )
         keep_outputs(failed, resumption, notebook)
         return notebook, resumption
+
+    def outputs(self, overflow: Overflow) -> NotebookOutputs:
+        """Return the outputs so far, to go on with; what has no room goes to the files of `overflow`."""
+        self.client.notebook_outputs.overflow = overflow
+        return self.client.notebook_outputs
 
     def hand_over(self, client: Client, resumption: Resumption) -> None:
         """Let `client` know what this one's has come to know of the cells that are kept."""

@@ -23,6 +23,7 @@ from IPython.core.getipython import get_ipython
 from ppacer_nb import values
 from ppacer_nb.calling import bind, resolver
 from ppacer_nb.calling import read_secret as read_secret  # for the cells of parameters
+from ppacer_nb.kernels.backpressure import PatientStream, hold_back
 from ppacer_nb.kernels.forgetting import Before
 from ppacer_nb.model.attempt import Message
 from ppacer_nb.model.context import TaskContext
@@ -56,6 +57,9 @@ def set_up(*, reused: bool) -> None:
         root.addHandler(_ReportHandler(logging.INFO))
     if reused:
         _before().keep_import_paths()
+    shell: Any = get_ipython()
+    if not isinstance(sys.stdout, PatientStream):  # a worker may be set up more than once
+        hold_back(shell.kernel.iopub_thread, shell)
 
 
 def clean_up() -> dict[str, int]:

@@ -17,6 +17,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
 from ppacer_nb.errors import ForkServerDied, KernelDied
+from ppacer_nb.kernels.channel import listen_to
 from ppacer_nb.kernels.descendants import ending, kill_group
 from ppacer_nb.kernels.forkserver import ForkServer
 from ppacer_nb.kernels.provisioner import ForkProvisioner
@@ -225,6 +226,7 @@ async def _start(
         manager.provisioner.server = server
         await manager.start_kernel(**arguments)
         client = manager.client()
+        listen_to(client)
         kernel = Kernel(kind, manager, client, folder)
     except BaseException:  # also cancelled: whoever closes the server ends what had been started
         shutil.rmtree(folder, ignore_errors=True)

@@ -296,3 +296,17 @@ def test_a_run_that_has_failed_goes_on_and_what_is_downstream_runs_then(tmp_path
         assert scheduler.info().held == []
     finally:
         scheduler.stop(wait=timedelta(0))
+
+
+def test_an_output_of_a_kept_cell_can_still_be_updated(lab: Lab) -> None:
+    first = failed(
+        lab,
+        "from IPython.display import display\nshown = display('before', display_id='here')",
+        "1 / len(missing)",
+        "shown.update('after')",
+        parameters={},
+    )
+    ask(first.held.connection_file, "missing = [1]")
+    document = lab.finish(lab.resume(first)).document
+    outputs = [output for cell in document.cells for output in cell.get("outputs", [])]
+    assert [output.data["text/plain"] for output in outputs] == ["'after'", "1.0"]

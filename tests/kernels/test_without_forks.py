@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ppacer_nb.executors import kernel as executor
+from ppacer_nb.executors import runner_process
 from ppacer_nb.model.attempt import BodyStarted
 from tests.kernels.lab import Lab, Trial, assert_gone, runners, write_notebook
 
@@ -26,7 +26,7 @@ def one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         "from ppacer_nb.kernels import forkserver\nforkserver.AVAILABLE = False\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(hooks))
-    monkeypatch.setattr(executor, "AVAILABLE", False)
+    monkeypatch.setattr(runner_process, "AVAILABLE", False)
     lab = Lab(tmp_path, slots=1)
     yield lab
     lab.clear()

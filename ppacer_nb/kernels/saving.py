@@ -1,0 +1,114 @@
+"""The executed notebook on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from ppacer_nb.errors import TaskFailed
+from ppacer_nb.kernels.documents import with_banners
+from ppacer_nb.model.run_info import RunInfo
+from ppacer_nb.values import write_whole
+
+#: Seconds between two saves while cells run, and how many times that which the last save took.
+EVERY, SHARE = 5.0, 20
+_PIECE = 1024 * 1024  # characters
+
+
+class ExecutedNotebook:
+    """A notebook that is executed, and its file: whole at any time, at the state of the last save.
+
+    Parameters
+    ----------
+    notebook
+        Its cells are filled by whoever executes it; not while one of these coroutines runs.
+    path
+        Of the file.
+    run
+        What it is part of.
+    """
+
+    def __init__(self, notebook: NotebookNode, path: Path, run: RunInfo) -> None:
+        self.notebook = notebook
+        self.path = path
+        self._run = run
+        self._started_at = datetime.now(UTC)
+        self._next = 0.0
+
+    async def begin(self) -> None:
+        """Save it as running.
+
+        Raises
+        ------
+        TaskFailed
+            If it cannot be written.
+        """
+        self._mark("running", None)
+        await self._save()
+
+    async def keep_up(self) -> None:
+        """Save it as it is between two cells, when the last save is so long ago that this costs little.
+
+        Raises
+        ------
+        TaskFailed
+            As `begin` does; the file is as it was then.
+        """
+        if time.monotonic() >= self._next:
+            await self._save()
+
+    async def end(self, state: str, why: str | None, banners: Iterable[str]) -> None:
+        """Save how it ended, and `why` if that is not well; `banners` are put at its top.
+
+        Raises
+        ------
+        TaskFailed
+            As `begin` does.
+        """
+        self._mark(state, why)
+        await self._save(banners)
+
+    def _mark(self, state: str, why: str | None) -> None:
+        run = self._run
+        self.notebook.metadata["ppacer"] = {
+            "dag_id": run.dag_id,
+            "run_id": run.run_id,
+            "task_id": run.task_id,
+            "attempt": run.attempt,
+            "logical_date": run.logical_date.isoformat(),
+            "state": state,
+            "started_at": self._started_at.isoformat(),
+            "ended_at": None if state == "running" else datetime.now(UTC).isoformat(),
+            "error": why,
+        }
+
+    async def _save(self, banners: Iterable[str] = ()) -> None:
+        """Write the file, in a thread: the loop answers meanwhile, as to an order to stop."""
+        begin = time.monotonic()
+        try:
+            await asyncio.to_thread(self._write, with_banners(self.notebook, banners))
+        except OSError as error:
+            raise TaskFailed(
+                f"the executed notebook cannot be written to {self.path}: {error.strerror}. "
+                "See that its disk has room and can be written to."
+            ) from error
+        end = time.monotonic()
+        self._next = end + max(EVERY, SHARE * (end - begin))
+
+    def _write(self, document: NotebookNode) -> None:
+        write_whole(self.path, _encoded(nbformat.writes(document)))
+
+
+def _encoded(text: str) -> Iterator[bytes]:
+    """Yield `text` in pieces, to hold it in memory once.
+
+    Half a surrogate pair becomes ``\\ud800``, which is JSON's escape for it as well.
+    """
+    for start in range(0, len(text), _PIECE):
+        yield text[start : start + _PIECE].encode("utf-8", "backslashreplace")
