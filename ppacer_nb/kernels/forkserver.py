@@ -36,10 +36,10 @@ IMPORT_LIMIT = 60.0  # seconds for one module of the user's
 
 _COMMAND = """
 import json, sys
-del sys.path[0]
-sys.path += [path for path in json.loads(sys.argv[2]) if path not in sys.path]
+own = sys.path[1:]
+sys.path = own + [path for path in json.loads(sys.argv[2]) if path not in own]
 from ppacer_nb.kernels.forking import main
-main(int(sys.argv[1]), json.loads(sys.argv[3]), json.loads(sys.argv[4]))
+main(int(sys.argv[1]), json.loads(sys.argv[3]), json.loads(sys.argv[4]), own)
 """
 _LIMITS = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
 _SAID_KEPT = 2_000  # characters of a server's last words
