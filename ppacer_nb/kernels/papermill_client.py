@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from nbclient.util import run_hook, run_sync
+from nbclient.util import run_hook
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
@@ -21,6 +22,7 @@ from ppacer_nb.errors import KernelDied
 from ppacer_nb.kernels.process import Kernel, KernelKind, start_kernel
 from ppacer_nb.kernels.provisioner import shared_server
 
+_Result = TypeVar("_Result")
 _LAST_WORDS = 0.2  # seconds for what a dead kernel had said before
 _IPYTHON = ("python", "python3")  # kernelspecs that nbclient passes options of IPython to
 
@@ -90,11 +92,13 @@ class ForkingClient(PapermillNotebookClient):  # type: ignore[misc]
         RuntimeError
             If it does not start.
         """
+        self._loop = _Loop()
         try:
-            self._start_kernel(**options)
+            self._loop.run(self._start_kernel(**options))
             yield
         finally:
-            self._end_kernel()
+            self._loop.run(self._end_kernel())
+            self._loop.close()
 
     def papermill_execute_cells(self) -> None:
         """Execute all cells, and tell papermill's manager what becomes of each."""
@@ -136,9 +140,13 @@ class ForkingClient(PapermillNotebookClient):  # type: ignore[misc]
         await asyncio.gather(waiting, return_exceptions=True)
         raise DeadKernelError(f"Kernel died: {self._kernel.died.result()}")
 
-    # The names by which papermill calls these, which nbclient has bound to its own.
-    execute_cell = run_sync(async_execute_cell)
-    wait_for_reply = run_sync(async_wait_for_reply)
+    def execute_cell(self, *args: Any, **kwargs: Any) -> NotebookNode:
+        """Do as `async_execute_cell`, for papermill, which awaits nothing."""
+        return self._loop.run(self.async_execute_cell(*args, **kwargs))
+
+    def wait_for_reply(self, *args: Any, **kwargs: Any) -> Any:
+        """Do as `async_wait_for_reply`."""
+        return self._loop.run(self.async_wait_for_reply(*args, **kwargs))
 
     async def _async_poll_kernel_alive(self) -> None:
         """End the wait for a cell's reply the moment the kernel ends; nbclient asks once a second."""
@@ -148,7 +156,6 @@ class ForkingClient(PapermillNotebookClient):  # type: ignore[misc]
         await asyncio.wait([self.task_poll_for_reply], timeout=_LAST_WORDS)
         self.task_poll_for_reply.cancel()
 
-    @run_sync
     async def _start_kernel(self, **options: Any) -> None:
         arguments = list(self.extra_arguments)
         given = any(argument.startswith("--HistoryManager.hist_file") for argument in arguments)
@@ -168,7 +175,6 @@ class ForkingClient(PapermillNotebookClient):  # type: ignore[misc]
         self.kc.allow_stdin = False
         await run_hook(self.on_notebook_start, notebook=self.nb)
 
-    @run_sync
     async def _end_kernel(self) -> None:
         if self._kernel is None:
             return
@@ -180,6 +186,42 @@ class ForkingClient(PapermillNotebookClient):  # type: ignore[misc]
         if self.shutdown_kernel == "immediate":
             self._kernel.kill()
         await self._kernel.close()
+
+
+class _Loop:
+    """An event loop of one notebook's own: in this thread, or beside it where one runs in this already.
+
+    nbclient's way of running coroutines keeps a loop for each thread, which nobody closes.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread: threading.Thread | None = None
+        if _runs_in_a_loop():
+            self._thread = threading.Thread(target=self._loop.run_forever, name="papermill", daemon=True)
+            self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Return the result of a coroutine."""
+        if self._thread is None:
+            return self._loop.run_until_complete(work)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """End it."""
+        self.run(self._loop.shutdown_asyncgens())
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop.close()
+
+
+def _runs_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _correct(nb: NotebookNode) -> None:

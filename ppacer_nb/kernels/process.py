@@ -119,6 +119,7 @@ class Kernel:
                 await asyncio.wait([self.died], timeout=_GRACEFUL)
         finally:
             self.kill()
+            await asyncio.wait([self.died], timeout=_GRACEFUL)  # and with it all that it started
             self.client.stop_channels()
             await self.manager.cleanup_resources()
             shutil.rmtree(self.folder, ignore_errors=True)
