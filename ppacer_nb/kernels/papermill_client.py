@@ -125,7 +125,9 @@ class ForkingClient(PapermillNotebookClient):  # type: ignore[misc]
             raise
         except DeadKernelError:
             assert self._kernel is not None
-            raise DeadKernelError(f"Kernel died: {await self._kernel.died}") from None
+            if self._kernel.died.done():
+                raise DeadKernelError(f"Kernel died: {self._kernel.died.result()}") from None
+            raise  # nbclient says that too where the wait for a cell is cancelled
         self._executing = None
         return cell
 

@@ -17,6 +17,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
 from ppacer_nb.errors import ForkServerDied, KernelDied
+from ppacer_nb.kernels.channel import Client
 from ppacer_nb.kernels.descendants import ending, kill_group
 from ppacer_nb.kernels.forkserver import ForkServer
 from ppacer_nb.kernels.provisioner import ForkProvisioner
@@ -200,6 +201,7 @@ async def _start(
 ) -> Kernel:
     folder = private_folder(parent)
     manager = AsyncKernelManager(kernel_name=kind.name, connection_file=str(folder / "kernel.json"))
+    manager.client_factory = Client
     manager.transport, manager.ip = "ipc", str(folder / "s")
     arguments: dict[str, Any] = {"cwd": kind.cwd, "env": dict(kind.env)}
     if kind.arguments is not None:

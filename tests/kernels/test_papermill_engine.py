@@ -24,8 +24,11 @@ import papermill
 import psutil
 import pytest
 from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from traitlets import Type
 
+from ppacer_nb.kernels.channel import Client
 from ppacer_nb.kernels.provisioner import shared_server
 from tests.kernels.corpus import CORPUS, FILES, code, write
 
@@ -38,6 +41,12 @@ _MODEL_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _THREAD = re.compile(r"\bThread-\d+")
 
 
+class StockManager(AsyncKernelManager):
+    """papermill's own, but for one thing: see `ppacer_nb.kernels.channel`. Without, it hangs now and then."""
+
+    client_factory = Type(Client)
+
+
 def executed(
     source: Path, engine: str | None, folder: Path, **options: Any
 ) -> tuple[Any, type[BaseException] | None]:
@@ -47,6 +56,8 @@ def executed(
         (folder / name).write_text(text)
     raised = None
     target = folder / "out.ipynb"
+    if engine is None:
+        options["kernel_manager_class"] = StockManager
     try:
         papermill.execute_notebook(
             source, target, engine_name=engine, cwd=folder, progress_bar=False, **options
@@ -411,3 +422,21 @@ def test_kernels_of_others_are_refused(name: str, tmp_path: Path) -> None:
     source = write(tmp_path / "in.ipynb", ["1"])
     with pytest.raises(TypeError, match=f"starts its kernels itself: leave out '{name}'"):
         with_ppacer(source, None, **{name: object()})
+
+
+@pytest.mark.timeout(60)  # and without an `execution_timeout`, after which nbclient looks again
+def test_an_output_widget_that_captures_much_does_not_let_its_cell_hang(tmp_path: Path) -> None:
+    cell = "out = ipywidgets.Output()\nfor n in range(50):\n    with out:\n        print(n)"
+    source = write(tmp_path / "in.ipynb", ["import ipywidgets", *[cell] * 20])
+    with_ppacer(source, tmp_path / "out.ipynb")
+
+
+def test_an_interrupt_of_this_process_ends_the_kernel_and_fails_its_cell(tmp_path: Path) -> None:
+    interrupt = (
+        f"import os, time\nprint(os.getpid(), flush=True)\nos.kill({os.getpid()}, 2)\ntime.sleep(1000)"
+    )
+    source, target = write(tmp_path / "in.ipynb", ["1", interrupt, "2"]), tmp_path / "out.ipynb"
+    with pytest.raises(KeyboardInterrupt):
+        with_ppacer(source, target)
+    assert statuses(target) == FAILED_IN_THE_SECOND
+    assert with_ppacer(write(tmp_path / "next.ipynb", ["1"]), None)
