@@ -19,6 +19,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_test_touches_the_users_profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Kernels that are killed together would leave IPython's history of the user damaged."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _process_is_left_as_it_was() -> Iterator[None]:
     """Whatever a test started has given back the streams and the root logger when it ends."""

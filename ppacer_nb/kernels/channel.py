@@ -1,4 +1,4 @@
-"""The runner's end of a kernel's output."""
+"""A kernel client that misses no reply, and lets other work be done while its kernel speaks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import zmq
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
+from traitlets import Type
 
 from ppacer_nb.kernels.backpressure import QUEUE
 
@@ -16,12 +17,30 @@ from ppacer_nb.kernels.backpressure import QUEUE
 _QUEUE = 20_000
 
 
-class IOPubChannel(AsyncZMQSocketChannel):
+class _ShellChannel(AsyncZMQSocketChannel):
+    """Looks for messages that have arrived after it has sent one.
+
+    A socket of ZeroMQ tells of arrivals by its descriptor, and once only: whatever is done with the socket
+    takes the news. jupyter_client sends behind the back of the asyncio socket, so that a reply that arrives
+    just then, for which another coroutine waits, would be noticed never. nbclient sends while a cell runs
+    whenever that uses an Output widget.
+    """
+
+    def send(self, msg: dict[str, Any]) -> None:
+        super().send(msg)
+        self.socket.get(zmq.EVENTS)  # the asyncio socket takes care of what it finds here
+
+
+class _IOPubChannel(AsyncZMQSocketChannel):
     """Reads messages one by one, and lets the event loop do other work between them.
 
     That of jupyter_client does not when the next one is there already: while a kernel prints without end,
     nothing else would be done, not even what stops it.
     """
+
+    def __init__(self, socket: zmq.asyncio.Socket, *args: Any) -> None:
+        super().__init__(socket, *args)
+        socket.setsockopt(zmq.RCVHWM, _QUEUE)
 
     async def get_msg(  # type: ignore[override]
         self,
@@ -37,7 +56,8 @@ class IOPubChannel(AsyncZMQSocketChannel):
         self.socket.setsockopt(zmq.RCVHWM, QUEUE)
 
 
-def listen_to(client: AsyncKernelClient) -> None:
-    """Let `client` read its kernel's output by an `IOPubChannel`; to be called before its channels start."""
-    client.iopub_channel_class = IOPubChannel
-    client.iopub_channel.socket.setsockopt(zmq.RCVHWM, _QUEUE)
+class Client(AsyncKernelClient):
+    """jupyter_client's, with such channels."""
+
+    shell_channel_class = Type(_ShellChannel)
+    iopub_channel_class = Type(_IOPubChannel)  # type: ignore[assignment]  # in jupyter_client not a trait

@@ -13,12 +13,15 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+from papermill.exceptions import PapermillException
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
+from papermill.translators import papermill_translators
 
 from ppacer_nb import values
 from ppacer_nb.calling import resolver
 from ppacer_nb.errors import NotebookError, TaskFailed
+from ppacer_nb.kernels.inspect import language_of
 from ppacer_nb.kernels.order import FunctionOrder, NotebookOrder, Order
 from ppacer_nb.model.attempt import Held
 from ppacer_nb.model.placeholders import Secret, UpstreamResult, fill
@@ -59,7 +62,7 @@ def filled_notebook(order: Order, what: NotebookOrder) -> NotebookNode:
     Raises
     ------
     NotebookError
-        If the notebook cannot be read any more.
+        If the notebook cannot be read any more, or its kernel is not installed any more.
     TaskFailed
         If another language than Python is to receive what it cannot be given.
     """
@@ -72,8 +75,8 @@ def filled_notebook(order: Order, what: NotebookOrder) -> NotebookNode:
     parameters: dict[str, Any] = pickle.loads(what.parameters)
     if not parameters:
         return notebook
-    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     kernel_name = what.kernel_name or notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    language = language_of(kernel_name, what.path)
     resolve = resolver(order.run, order.inputs)
     plain, code = {}, []
     for name, given in parameters.items():
@@ -81,12 +84,12 @@ def filled_notebook(order: Order, what: NotebookOrder) -> NotebookNode:
             code.append(_secret_line(name, given, language))
         elif language == "python" and (file := _file_of(order, name, given)):
             code.append(_load_line(name, file))
+        elif language != "python":
+            plain[name] = _foreign(name, fill(given, resolve), kernel_name, language)
         elif is_plain(value := fill(given, resolve)):
             plain[name] = value
-        elif language == "python":
-            code.append(_python_line(order, name, value))
         else:
-            plain[name] = _foreign(name, value, language)
+            code.append(_python_line(order, name, value))
     logging.getLogger("papermill").setLevel(logging.ERROR)
     notebook = parameterize_notebook(notebook, plain, kernel_name=kernel_name, language=language)
     injected = next(c for c in notebook.cells if "injected-parameters" in c.metadata.get("tags", []))
@@ -161,12 +164,22 @@ def _load_line(name: str, path: Path) -> str:
     return f"from ppacer_nb.kernels.inside import load_value\n{name} = load_value({str(path)!r})"
 
 
-def _foreign(name: str, value: Any, language: str) -> str:
+def _foreign(name: str, value: Any, kernel_name: str, language: str) -> Any:
+    """Return what another language than Python is given as `value`: a date as text, plain values as such."""
     if isinstance(value, date):
         return value.isoformat()
+    try:
+        if is_plain(value):
+            papermill_translators.find_translator(kernel_name, language).translate(value)
+            return value
+        hint = "pass text, numbers, lists, or the path of a file"
+    except NotImplementedError:  # of a type that the language lacks, or papermill
+        hint = "pass text or numbers, or the path of a file"
+    except PapermillException:
+        hint = "papermill knows no parameters in that language"
     raise TaskFailed(
         f"parameter {name!r} is a {type(value).__qualname__}, which a notebook in {language} cannot be "
-        "given: pass text, numbers, lists, or the path of a file."
+        f"given: {hint}."
     )
 
 

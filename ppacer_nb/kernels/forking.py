@@ -120,14 +120,17 @@ class Exited:
 Answer = Importing | Imported | Launched | Bound | Exited
 
 
-def main(descriptor: int, preload: Sequence[str], refused: Mapping[str, str]) -> None:
+def main(
+    descriptor: int, preload: Sequence[str], refused: Mapping[str, str], kernel_path: Sequence[str]
+) -> None:
     """Serve the process at the other end of that socket until it is gone.
 
-    Modules that are refused already, each for a reason, are only reported.
+    Modules that are refused already, each for a reason, are only reported. Kernels import from `kernel_path`,
+    as a program of this Python does: more paths are for this process, and for what it preloads.
 
     In a forked kernel this goes on to run it, so that the interpreter ends as any kernel's does.
     """
-    become_kernel = _Server(Connection(descriptor)).serve(preload, dict(refused))
+    become_kernel = _Server(Connection(descriptor)).serve(preload, dict(refused), kernel_path)
     if become_kernel is not None:
         become_kernel()
 
@@ -152,12 +155,16 @@ class _Server:
         self._signals: dict[int, Any] = {}  # how they were handled before that
         self._fixed: tuple[str, ...] = _READ_AT_START
 
-    def serve(self, preload: Sequence[str], refused: dict[str, str]) -> Callable[[], None] | None:
+    def serve(
+        self, preload: Sequence[str], refused: dict[str, str], kernel_path: Sequence[str]
+    ) -> Callable[[], None] | None:
         """Answer until nobody asks any more; return what a forked kernel has to do, in that kernel."""
         die_with_parent(signal.SIGTERM)
         signal.signal(signal.SIGTERM, _end_with_everything)
         adopt_orphans()
+        given = [path for path in sys.path if path not in kernel_path]
         self._import(preload, refused)
+        sys.path[:] = [path for path in sys.path if path not in given]
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers tell on their pipes; none stays a zombie
         self._refused = refused
         _send(self._owner, Imported(refused))
@@ -335,6 +342,7 @@ def _be_kernel(launch: Launch, teller: Connection, *, forked: bool) -> None:
             os.execvpe(launch.command[0], launch.command, launch.env)
         os.environ.clear()
         os.environ.update(launch.env)
+        os.environ.setdefault("PYDEVD_USE_FRAME_EVAL", "NO")  # as debugpy does when it is imported
         time.tzset()
         run = _forked_kernel(launch.command)
     except BaseException as error:

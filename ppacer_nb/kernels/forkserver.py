@@ -38,10 +38,10 @@ ANSWER_LIMIT = 30.0  # seconds of silence of a server that was asked for a kerne
 
 _COMMAND = """
 import json, sys
-del sys.path[0]
-sys.path += [path for path in json.loads(sys.argv[2]) if path not in sys.path]
+own = sys.path[1:]
+sys.path = own + [path for path in json.loads(sys.argv[2]) if path not in own]
 from ppacer_nb.kernels.forking import main
-main(int(sys.argv[1]), json.loads(sys.argv[3]), json.loads(sys.argv[4]))
+main(int(sys.argv[1]), json.loads(sys.argv[3]), json.loads(sys.argv[4]), own)
 """
 _SAID_KEPT = 2_000  # characters of a server's last words
 

@@ -13,7 +13,8 @@ from typing import Any
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-from papermill import inspect_notebook as papermill_inspect
+from papermill.exceptions import PapermillException
+from papermill.translators import papermill_translators
 
 from ppacer_nb.errors import InvalidParameters, NotebookError
 from ppacer_nb.model.dag import did_you_mean
@@ -54,7 +55,7 @@ def inspect_notebook(path: Path, kernel_name: str | None = None) -> NotebookInfo
     notebook = _read(path)
     named = notebook.metadata.get("kernelspec", {}).get("name")
     kernel_name = kernel_name or named or "python3"
-    language = _language_of(kernel_name, path)
+    language = language_of(kernel_name, path)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     parameters_cell = next((c for c in code if "parameters" in c.metadata.get("tags", [])), None)
     return NotebookInfo(
@@ -63,7 +64,9 @@ def inspect_notebook(path: Path, kernel_name: str | None = None) -> NotebookInfo
         kernel_name=kernel_name,
         language=language,
         has_parameters_cell=parameters_cell is not None,
-        parameters={} if parameters_cell is None else _parameters(path, parameters_cell.source, language),
+        parameters={}
+        if parameters_cell is None
+        else _parameters(path, parameters_cell, kernel_name, language),
     )
 
 
@@ -84,6 +87,25 @@ def check_parameters(info: NotebookInfo, names: Iterable[str]) -> None:
             )
 
 
+def language_of(kernel_name: str, path: Path) -> str:
+    """Return the language of an installed kernel; what the notebook at `path` says of it may be missing.
+
+    Raises
+    ------
+    NotebookError
+        If it is not installed.
+    """
+    manager = KernelSpecManager()
+    try:
+        return str(manager.get_kernel_spec(kernel_name).language)
+    except NoSuchKernel:
+        installed = sorted(manager.find_kernel_specs())
+        raise NotebookError(
+            f"{path.name} asks for the kernel {kernel_name!r}, which is not installed: there are "
+            f"{', '.join(installed) or 'none'}."
+        ) from None
+
+
 def _read(path: Path) -> Any:
     if not path.exists():
         near = [f.name for f in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
@@ -100,28 +122,22 @@ def _read(path: Path) -> Any:
     return notebook
 
 
-def _language_of(kernel_name: str, path: Path) -> str:
-    manager = KernelSpecManager()
-    try:
-        return str(manager.get_kernel_spec(kernel_name).language)
-    except NoSuchKernel:
-        installed = sorted(manager.find_kernel_specs())
-        raise NotebookError(
-            f"{path.name} asks for the kernel {kernel_name!r}, which is not installed: there are "
-            f"{', '.join(installed) or 'none'}."
-        ) from None
-
-
-def _parameters(path: Path, source: str, language: str) -> dict[str, ParameterInfo] | None:
+def _parameters(path: Path, cell: Any, kernel_name: str, language: str) -> dict[str, ParameterInfo] | None:
     # papermill logs a warning for what it cannot read; an unknown name is an error of ours anyway
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    found = {
-        name: ParameterInfo(name, _typed(p["inferred_type_name"]), p["default"], p["help"])
-        for name, p in papermill_inspect(str(path)).items()
-    }
+    try:
+        read = papermill_translators.find_translator(kernel_name, language).inspect(cell)
+    except (
+        NotImplementedError,
+        PapermillException,
+    ):  # it can write parameters in that language, or not even that
+        return None
+    found = {p.name: ParameterInfo(p.name, _typed(p.inferred_type_name), p.default, p.help) for p in read}
     if language == "python":
         # papermill reads line by line, and misses values of several lines
-        return {name: found.get(name, ParameterInfo(name, "", "", "")) for name in _assigned(path, source)}
+        return {
+            name: found.get(name, ParameterInfo(name, "", "", "")) for name in _assigned(path, cell.source)
+        }
     return found or None
 
 

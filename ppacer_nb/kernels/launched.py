@@ -101,7 +101,8 @@ class LaunchedProcess:
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
         if not self.ended.done():
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # nobody has told us yet
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Ask it to end."""

@@ -17,7 +17,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
 from ppacer_nb.errors import ForkServerDied, KernelDied
-from ppacer_nb.kernels.channel import listen_to
+from ppacer_nb.kernels.channel import Client
 from ppacer_nb.kernels.descendants import ending, kill_group
 from ppacer_nb.kernels.forkserver import ForkServer
 from ppacer_nb.kernels.provisioner import ForkProvisioner
@@ -35,6 +35,9 @@ class KernelKind:
     name: str  #: of its kernelspec
     cwd: str
     env: Mapping[str, str] = field(repr=False)  #: all of its environment
+    #: Of its program, besides those of its kernelspec. Unless given, IPython is told to keep no history: kernels
+    #: that start together would get in each other's way at its file.
+    arguments: tuple[str, ...] | None = None
 
 
 class Kernel:
@@ -131,7 +134,7 @@ class Kernel:
         KernelDied
             If it has ended.
         """
-        await _ready(self)
+        await _ready(self, READY_TIMEOUT)
 
     async def close(self) -> None:
         """Let the kernel end by itself, then make sure that nothing of it is left."""
@@ -143,6 +146,7 @@ class Kernel:
                 await asyncio.wait([self.died], timeout=_GRACEFUL)
         finally:
             self.kill()
+            await asyncio.wait([self.died], timeout=_GRACEFUL)  # and with it all that it started
             self.client.stop_channels()
             await self.manager.cleanup_resources()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -179,6 +183,7 @@ async def start_kernel(
     server: ForkServer,
     parent: Path | None = None,
     started: Callable[[Kernel], None] | None = None,
+    limit: float = READY_TIMEOUT,
 ) -> Kernel:
     """Fork or start a kernel and wait until it answers.
 
@@ -192,17 +197,19 @@ async def start_kernel(
         Where it gets a folder of its own for its sockets: a private folder with a short path.
     started
         Gets it before it answers.
+    limit
+        Seconds that it may take to answer.
 
     Raises
     ------
     KernelDied
-        If it ends before it answers, or does not answer within a minute.
+        If it ends before it answers, or does not answer in time.
     """
     try:
-        return await _start(kind, server, parent, started)
+        return await _start(kind, server, parent, started, limit)
     except ForkServerDied:
         try:
-            return await _start(kind, server, parent, started)  # another one takes its place
+            return await _start(kind, server, parent, started, limit)  # another one takes its place
         except ForkServerDied as error:
             raise KernelDied(f"the kernel did not start: {error}") from None
 
@@ -213,20 +220,26 @@ def private_folder(parent: Path | None = None) -> Path:
 
 
 async def _start(
-    kind: KernelKind, server: ForkServer, parent: Path | None, started: Callable[[Kernel], None] | None
+    kind: KernelKind,
+    server: ForkServer,
+    parent: Path | None,
+    started: Callable[[Kernel], None] | None,
+    limit: float,
 ) -> Kernel:
     folder = private_folder(parent)
     manager = AsyncKernelManager(kernel_name=kind.name, connection_file=str(folder / "kernel.json"))
+    manager.client_factory = Client
     manager.transport, manager.ip = "ipc", str(folder / "s")
     arguments: dict[str, Any] = {"cwd": kind.cwd, "env": dict(kind.env)}
-    if kind.name == "python3":
+    if kind.arguments is not None:
+        arguments["extra_arguments"] = list(kind.arguments)
+    elif manager.kernel_spec is not None and any("ipykernel" in part for part in manager.kernel_spec.argv):
         arguments["extra_arguments"] = ["--HistoryManager.enabled=False"]
     try:
         manager.provisioner = ForkProvisioner(kernel_id="", kernel_spec=manager.kernel_spec, parent=manager)
         manager.provisioner.server = server
         await manager.start_kernel(**arguments)
         client = manager.client()
-        listen_to(client)
         kernel = Kernel(kind, manager, client, folder)
     except BaseException:  # also cancelled: whoever closes the server ends what had been started
         shutil.rmtree(folder, ignore_errors=True)
@@ -234,7 +247,7 @@ async def _start(
     if started is not None:
         started(kernel)
     try:
-        await _ready(kernel)
+        await _ready(kernel, limit)
     except BaseException:
         kernel.kill()
         await kernel.close()
@@ -242,11 +255,11 @@ async def _start(
     return kernel
 
 
-async def _ready(kernel: Kernel) -> None:
+async def _ready(kernel: Kernel, limit: float) -> None:
     answer = asyncio.ensure_future(_answered(kernel))
     try:
         watched: set[asyncio.Future[Any]] = {answer, kernel.died}
-        await asyncio.wait(watched, timeout=READY_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(watched, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             await answer
         elif kernel.launched is not None and kernel.launched.ended.done():
@@ -256,7 +269,7 @@ async def _ready(kernel: Kernel) -> None:
         if kernel.died.done():
             raise KernelDied(f"the kernel died while it started: {kernel.died.result()}")
         if not answer.done():
-            raise KernelDied(f"the kernel did not start: no answer within {READY_TIMEOUT:.0f} seconds")
+            raise KernelDied(f"the kernel did not start: no answer within {limit:g} seconds")
     finally:
         answer.cancel()
         await asyncio.gather(answer, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from typing import Any
@@ -59,7 +58,9 @@ def can_be_forked(spec: KernelSpec) -> bool:
     )
 
 
-@functools.cache
 def shared_server() -> ForkServer:
-    """Return the fork server of this process, for those who bring none."""
-    return ForkServer()
+    """Return the fork server of this process, for those who bring none: one for all its threads."""
+    return _shared.setdefault(os.getpid(), ForkServer())  # atomic, and a fork of this process gets its own
+
+
+_shared: dict[int, ForkServer] = {}

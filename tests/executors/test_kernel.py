@@ -245,10 +245,9 @@ def test_a_kernel_is_reached_over_sockets_in_a_private_folder_that_goes_with_it(
 def test_interrupting_the_process_group_of_the_scheduler_reaches_no_task(lab: Lab) -> None:
     trial = running(lab)
     (runner,) = runners()
-    groups = {os.getpgid(process.pid) for process in (runner, kernel_of(trial))}
-    assert os.getpgid(0) not in groups
-    os.kill(runner.pid, signal.SIGTERM)  # it takes its kernel with it, in order
     kernel = kernel_of(trial)
+    assert os.getpgid(0) not in {os.getpgid(process.pid) for process in (runner, kernel)}
+    os.kill(runner.pid, signal.SIGTERM)  # it takes its kernel with it, in order
     lab.finish(trial)
     assert_gone(runner, kernel)
 

@@ -219,7 +219,7 @@ def launched(server: ForkServer, folder: Path, number: int) -> LaunchedProcess:
     """Have a kernel launched to which nobody connects, so that any number can be."""
     file = folder / f"{number}.json"
     write_connection_file(str(file), ip=str(folder / f"s{number}"), transport="ipc", key=b"secret")
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", str(file)]
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", str(file), "--HistoryManager.enabled=False"]
     return server.launch(command, dict(os.environ), str(folder), ours=True)
 
 
