@@ -29,14 +29,21 @@ from pathlib import Path
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
 from ppacer_nb.kernels.forgetting import reseed
 
-#: What every kernel imports, and IPython on its first use.
+#: What every kernel imports: at the top, while it is set up, and with its first cell.
 _OF_EVERY_KERNEL = (
     "ipykernel.ipkernel",
     "ipykernel.zmqshell",
     "ipykernel.debugger",
-    "IPython.core.completer",
     "ppacer_nb.kernels.app",
     "ppacer_nb.kernels.inside",
+    "IPython.core.completer",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "faulthandler",
+    "tornado.platform.asyncio",
 )
 #: Devices of graphics processors: a context on one of them does not survive a fork.
 _GRAPHICS = ("/dev/nvidia", "/dev/kfd", "/dev/dri")
