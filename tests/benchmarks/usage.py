@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def pss(processes: Iterable[int]) -> int:
 def cpu_of(work: Callable[[], object]) -> float | None:
     """Do `work`; return the CPU seconds that this process and its descendants, also dead ones, take for it.
 
-    None where there is no ``perf``.
+    None where there is no ``perf``, or a process ended just when that looked at it.
     """
     if shutil.which("perf") is None:
         work()
@@ -40,14 +41,15 @@ def cpu_of(work: Callable[[], object]) -> float | None:
             stderr=subprocess.DEVNULL,
         )
         theirs.close()
-        os.write(ours.fileno(), b"enable\n")
-        os.read(ours.fileno(), 16)  # it counts from now on
+        with suppress(EOFError, OSError):
+            os.write(ours.fileno(), b"enable\n")
+            os.read(ours.fileno(), 16)  # it counts from now on
         work()
         perf.send_signal(signal.SIGINT)
         perf.wait()
         ours.close()
-        milliseconds = re.findall(r"^([\d.]+),msec", file.read().decode(), re.MULTILINE)[0]
-    return float(milliseconds) / 1e3
+        milliseconds = re.findall(r"^([\d.]+),msec", file.read().decode(), re.MULTILINE)
+    return float(milliseconds[0]) / 1e3 if milliseconds else None
 
 
 def _pss(pid: int) -> int:
