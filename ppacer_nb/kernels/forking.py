@@ -28,6 +28,7 @@ from pathlib import Path
 
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
 from ppacer_nb.kernels.forgetting import reseed
+from ppacer_nb.kernels.fork_ending import end_process
 
 #: What every kernel imports: at the top, while it is set up, and with its first cell.
 _OF_EVERY_KERNEL = (
@@ -121,11 +122,12 @@ def main(descriptor: int, preload: Sequence[str], refused: Mapping[str, str]) ->
 
     Modules that are refused already, each for a reason, are only reported.
 
-    In a forked kernel this goes on to run it, so that the interpreter ends as any kernel's does.
+    In a forked kernel this goes on to run it, and does not return.
     """
     become_kernel = _Server(Connection(descriptor)).serve(preload, dict(refused))
     if become_kernel is not None:
         become_kernel()
+        end_process()
 
 
 @dataclass(frozen=True, slots=True)
