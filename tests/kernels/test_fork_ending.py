@@ -34,9 +34,7 @@ def test_a_kernel_that_is_shut_down_ends_well(tmp_path: Path) -> None:
 
 
 def test_exit_handlers_run(tmp_path: Path) -> None:
-    code = (
-        "import atexit, pathlib; atexit.register(lambda: pathlib.Path('left').write_text('by the handler'))"
-    )
+    code = "import atexit, pathlib; atexit.register(lambda: pathlib.Path('left').write_text('handled'))"
     assert ended_after(code, tmp_path) == 0
     assert (tmp_path / "left").read_text() == "handled"
 
