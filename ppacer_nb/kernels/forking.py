@@ -153,6 +153,9 @@ class _Server:
         signal.signal(signal.SIGTERM, _end_with_everything)
         adopt_orphans()
         self._import(preload, refused)
+        from ppacer_nb.kernels.app import remember_modules  # it brings ipykernel, which only servers need
+
+        remember_modules()
         _send(self._owner, Imported(refused))
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers tell on their pipes; none stays a zombie
         gc.collect()

@@ -11,7 +11,9 @@ from typing import Any
 
 import psutil
 import pytest
+from ipykernel.kernelapp import IPKernelApp
 
+from ppacer_nb.kernels.app import ForkedKernelApp
 from ppacer_nb.kernels.forkserver import ForkServer
 from ppacer_nb.kernels.process import Kernel, KernelKind, start_kernel
 from ppacer_nb.model.attempt import BodyStarted
@@ -75,6 +77,36 @@ def test_a_forked_kernel_is_like_a_fresh_one(lab: Lab, monkeypatch: pytest.Monke
         "limit": resource.getrlimit(resource.RLIMIT_NOFILE),
         "leads its group": True,
     }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--HistoryManager.enabled=False"], ["--Session.key=b'a=b'"], ["--log-level=10"], ["--debug"]],
+)
+def test_a_forked_kernel_takes_its_arguments_as_any_kernel_does(options: list[str]) -> None:
+    taken = []
+    for kind_of_app in (ForkedKernelApp, IPKernelApp):
+        app = kind_of_app()
+        app.parse_command_line(["-f", "kernel.json", *options])
+        of_others = {name: values for name, values in app.config.items() if name != kind_of_app.__name__}
+        of_others.pop("IPKernelApp", None)
+        taken.append((app.connection_file, app.log_level, of_others))
+    assert taken[0] == taken[1]
+    assert taken[0][0] == "kernel.json"
+
+
+def test_the_debugger_of_a_forked_kernel_knows_the_files_of_the_kernels_own_modules(lab: Lab) -> None:
+    def look() -> tuple[set[str], set[str]]:
+        import sys
+
+        from IPython.core.getipython import get_ipython
+
+        known: Any = get_ipython()
+        names = ("ipykernel.ipkernel", "IPython.core.interactiveshell", "tornado.ioloop", "json", "os")
+        return {str(sys.modules[n].__file__) for n in names}, set(known.kernel.debugger.kernel_modules)
+
+    needed, known = lab.call(look).value
+    assert needed <= known
 
 
 def test_forked_kernels_draw_different_random_numbers(lab: Lab) -> None:
