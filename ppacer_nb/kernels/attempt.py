@@ -65,6 +65,7 @@ class Attempt:
         self._client: Client | None = None  # as soon as cells run
         self._value: Value | None = None
         self._started_at = datetime.now(UTC)
+        self._inputs_on_disk: asyncio.Future[None] | None = None  # of a function
 
     @property
     def key(self) -> AttemptKey:
@@ -98,6 +99,8 @@ class Attempt:
             notebook = self._document()
             self._save(notebook, path, "running", None)
             error = await self._executed(notebook)
+            if self._inputs_on_disk is not None:
+                await self._inputs_on_disk  # has been so while cells ran, most often
             outcome = self._outcome(error, Files(notebook=path))
             self._save(notebook, path, _state_name(outcome), _why(outcome))
             return self._with_report(outcome, path)
@@ -128,7 +131,9 @@ class Attempt:
             results=order.inputs,
             value_file=order.file(".value.pkl"),
         )
-        values.write_whole(order.file(".inputs.pkl"), pickle.dumps(inputs))
+        path = order.file(".inputs.pkl")
+        values.write_whole(path, pickle.dumps(inputs), durable=False)
+        self._inputs_on_disk = asyncio.ensure_future(asyncio.to_thread(values.make_durable, path))
         return function_notebook(order, what)
 
     async def _executed(self, notebook: NotebookNode) -> ErrorInfo | None:
@@ -247,7 +252,8 @@ class Attempt:
         }
         if why is not None:
             notebook.cells.insert(0, banner_cell(state, why))
-        values.write_whole(path, nbformat.writes(notebook).encode())
+        # After a crash, what counts of an attempt that runs is its event.
+        values.write_whole(path, nbformat.writes(notebook).encode(), durable=state != "running")
 
 
 def _state_name(outcome: Outcome) -> str:
