@@ -158,17 +158,17 @@ def nothing() -> None:
 
 def memory() -> Iterator[Row]:
     """Kernels that wait for work; each process counts with its share of what several share."""
-    cold = asyncio.run(memory_of_cold(KERNELS))
     for preload in ([], ["pandas", "matplotlib.pyplot"]):
+        cold = asyncio.run(memory_of_cold(KERNELS, preload))
         kernels, keepers, server = asyncio.run(memory_of_forked(KERNELS, preload))
         total = kernels + keepers + server
         yield Row(
-            f"memory of {KERNELS} forked kernels{', preloaded' if preload else ''}",
+            f"memory of {KERNELS} forked kernels{', pandas and matplotlib preloaded' if preload else ''}",
             f"{_mb(total)}, {total / cold:.0%} of cold ones (kernels {_mb(kernels)}, keepers {_mb(keepers)}, "
             f"fork server {_mb(server)})",
             "33%",
             "20%",
-            f"{KERNELS} cold kernels, nothing preloaded: {_mb(cold)}",
+            f"{KERNELS} cold kernels{' that import the same' if preload else ''}: {_mb(cold)}",
         )
 
 

@@ -38,13 +38,15 @@ async def _spans(server: ForkServer) -> list[float]:
     return [later - earlier for earlier, later in pairwise((*moments, time.monotonic()))]
 
 
-async def memory_of_cold(count: int) -> int:
+async def memory_of_cold(count: int, modules: Sequence[str]) -> int:
+    """Return the bytes of kernels that were started anew, and have imported these modules."""
     managers = [AsyncKernelManager(kernel_name="python3") for _ in range(count)]
     for manager in managers:
         await manager.start_kernel()
         client = manager.client()
         client.start_channels()
         await client.wait_for_ready(timeout=60)
+        await client.execute_interactive("\n".join(f"import {name}" for name in modules), timeout=60)
         client.stop_channels()
     family = {process.pid for process in psutil.Process().children(recursive=True)}
     used = pss(family)
@@ -54,6 +56,7 @@ async def memory_of_cold(count: int) -> int:
 
 
 async def memory_of_forked(count: int, preload: Sequence[str]) -> tuple[int, int, int]:
+    """Return the bytes of forked kernels, of their keepers, and of their fork server."""
     server = ForkServer(preload)
     kind = KernelKind("python3", os.getcwd(), task_environment())
     kernels: list[Kernel] = [await start_kernel(kind, server) for _ in range(count)]
