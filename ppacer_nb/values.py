@@ -99,19 +99,26 @@ def preview(value: Any) -> str:
     return text if len(text) <= _PREVIEW_LENGTH else f"{text[: _PREVIEW_LENGTH - 3]}..."
 
 
-def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Write a file, perhaps in pieces, so that it is there whole or not at all, also after a crash.
+def write_whole(path: Path, data: bytes | Iterable[bytes], *, durable: bool = True) -> None:
+    """Write a file, perhaps in pieces, so that it is there whole or not at all; make its folder.
 
-    Its folder is made.
+    If `durable`, that is so after a crash of the machine too, for which this waits until the file is on disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.writelines([data] if isinstance(data, bytes) else data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def make_durable(path: Path) -> None:
+    """Wait until a file is on disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppacer_nb.errors import ValueNotPicklable
-from ppacer_nb.values import INLINE_BYTES, dump, load, preview, write_whole
+from ppacer_nb.values import INLINE_BYTES, dump, load, make_durable, preview, write_whole
 
 
 @given(st.recursive(st.none() | st.floats(allow_nan=False) | st.text() | st.binary(), st.lists))
@@ -81,6 +82,16 @@ def test_a_file_that_could_not_be_written_leaves_nothing_behind(
     with pytest.raises(OSError, match="No space left"):
         write_whole(tmp_path / "x", b"data")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_durable_file_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda number: synced.append(os.fstat(number).st_ino))
+    write_whole(tmp_path / "passing", b"data", durable=False)
+    assert synced == []
+    make_durable(tmp_path / "passing")
+    write_whole(tmp_path / "kept", b"data")
+    assert synced == [(tmp_path / name).stat().st_ino for name in ("passing", "kept")]
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ class Attempt:
         self._kernel = resumed.kernel if resumed is not None else None
         self._client: Client | None = None  # as soon as cells run
         self._value: Value | None = None
+        self._inputs_on_disk: asyncio.Future[None] | None = None  # of a function
 
     @property
     def key(self) -> AttemptKey:
@@ -113,6 +114,8 @@ class Attempt:
             executed = ExecutedNotebook(self._document(), path, self.order.run)
             await executed.begin()
             error = await self._executed(executed)
+            if self._inputs_on_disk is not None:
+                await self._inputs_on_disk  # has been so while cells ran, most often
             outcome = self._with_hold(self._outcome(error, Files(notebook=path)))
             await executed.end(_state_name(outcome), _why(outcome), self._banners(outcome))
             return self._with_report(outcome, path)
@@ -143,7 +146,9 @@ class Attempt:
             results=order.inputs,
             value_file=order.file(".value.pkl"),
         )
-        values.write_whole(order.file(".inputs.pkl"), pickle.dumps(inputs))
+        path = order.file(".inputs.pkl")
+        values.write_whole(path, pickle.dumps(inputs), durable=False)
+        self._inputs_on_disk = asyncio.ensure_future(asyncio.to_thread(values.make_durable, path))
         return function_notebook(order, what)
 
     def _mended(self, resumes: AttemptKey, what: NotebookOrder) -> NotebookNode:

@@ -45,6 +45,8 @@ def kill_descendants(pid: int | None = None, *, but: int | None = None) -> None:
 
     The process `but` is spared itself, though not what it has started.
     """
+    if pid is None and not _has_children():
+        return
     try:
         family = [process for process in psutil.Process(pid).children(recursive=True) if process.pid != but]
     except psutil.NoSuchProcess:
@@ -68,6 +70,17 @@ def ending(returncode: int, *, out_of_memory: bool | None = None) -> str:
     except ValueError:  # a real-time signal has no name
         name = str(-returncode)
     return f"its process was killed by {name}" + (_MEMORY[out_of_memory] if name == "SIGKILL" else "")
+
+
+def _has_children() -> bool:
+    """Return whether this process has any: psutil looks at every process of the machine for that."""
+    if not hasattr(os, "waitid"):
+        return True  # perhaps
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _prctl(option: int, value: int) -> None:

@@ -37,18 +37,26 @@ import psutil
 
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
 from ppacer_nb.kernels.forgetting import reseed
+from ppacer_nb.kernels.fork_ending import end_process
 from ppacer_nb.kernels.hindrance import hindrance
 from ppacer_nb.kernels.inheritance import Inherited
 from ppacer_nb.kernels.memory_kills import counter_of, memory_kills
 
-#: What every kernel imports, and IPython on its first use.
+#: What every kernel imports: at the top, while it is set up, and with its first cell.
 _OF_EVERY_KERNEL = (
     "ipykernel.ipkernel",
     "ipykernel.zmqshell",
     "ipykernel.debugger",
-    "IPython.core.completer",
     "ppacer_nb.kernels.app",
     "ppacer_nb.kernels.inside",
+    "IPython.core.completer",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "faulthandler",
+    "tornado.platform.asyncio",
 )
 #: What begins the names of variables that Python and the C library read at their start, and common libraries
 #: at their import: a kernel whose own differ is started anew.
@@ -128,11 +136,12 @@ def main(
     Modules that are refused already, each for a reason, are only reported. Kernels import from `kernel_path`,
     as a program of this Python does: more paths are for this process, and for what it preloads.
 
-    In a forked kernel this goes on to run it, so that the interpreter ends as any kernel's does.
+    In a forked kernel this goes on to run it, and does not return.
     """
     become_kernel = _Server(Connection(descriptor)).serve(preload, dict(refused), kernel_path)
     if become_kernel is not None:
         become_kernel()
+        end_process()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,9 @@ class _Server:
         given = [path for path in sys.path if path not in kernel_path]
         self._import(preload, refused)
         sys.path[:] = [path for path in sys.path if path not in given]
+        from ppacer_nb.kernels.app import remember_modules  # it brings ipykernel, which only servers need
+
+        remember_modules()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers tell on their pipes; none stays a zombie
         self._refused = refused
         _send(self._owner, Imported(refused))

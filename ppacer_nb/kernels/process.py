@@ -35,8 +35,8 @@ class KernelKind:
     name: str  #: of its kernelspec
     cwd: str
     env: Mapping[str, str] = field(repr=False)  #: all of its environment
-    #: Of its program, besides those of its kernelspec. Unless given, IPython is told to keep no history: kernels
-    #: that start together would get in each other's way at its file.
+    #: Of its program, besides those of its kernelspec. Unless given, IPython is told to keep no history:
+    #: kernels that start together would get in each other's way at its file.
     arguments: tuple[str, ...] | None = None
 
 

@@ -50,7 +50,7 @@ class ExecutedNotebook:
             If it cannot be written.
         """
         self._mark("running", None)
-        await self._save()
+        await self._save(durable=False)
 
     async def keep_up(self) -> None:
         """Save it as it is between two cells, when the last save is so long ago that this costs little.
@@ -61,7 +61,7 @@ class ExecutedNotebook:
             As `begin` does; the file is as it was then.
         """
         if time.monotonic() >= self._next:
-            await self._save()
+            await self._save(durable=False)
 
     async def end(self, state: str, why: str | None, banners: Iterable[str]) -> None:
         """Save how it ended, and `why` if that is not well; `banners` are put at its top.
@@ -72,7 +72,7 @@ class ExecutedNotebook:
             As `begin` does.
         """
         self._mark(state, why)
-        await self._save(banners)
+        await self._save(banners, durable=True)
 
     def _mark(self, state: str, why: str | None) -> None:
         run = self._run
@@ -88,11 +88,15 @@ class ExecutedNotebook:
             "error": why,
         }
 
-    async def _save(self, banners: Iterable[str] = ()) -> None:
-        """Write the file, in a thread: the loop answers meanwhile, as to an order to stop."""
+    async def _save(self, banners: Iterable[str] = (), *, durable: bool) -> None:
+        """Write the file, in a thread: the loop answers meanwhile, as to an order to stop.
+
+        What is `durable` outlives a crash of the machine. Of an attempt that still runs nothing has to: that
+        it was interrupted then is known from its events.
+        """
         begin = time.monotonic()
         try:
-            await asyncio.to_thread(self._write, with_banners(self.notebook, banners))
+            await asyncio.to_thread(self._write, with_banners(self.notebook, banners), durable)
         except OSError as error:
             raise TaskFailed(
                 f"the executed notebook cannot be written to {self.path}: {error.strerror}. "
@@ -101,8 +105,8 @@ class ExecutedNotebook:
         end = time.monotonic()
         self._next = end + max(EVERY, SHARE * (end - begin))
 
-    def _write(self, document: NotebookNode) -> None:
-        write_whole(self.path, _encoded(nbformat.writes(document)))
+    def _write(self, document: NotebookNode, durable: bool) -> None:
+        write_whole(self.path, _encoded(nbformat.writes(document)), durable=durable)
 
 
 def _encoded(text: str) -> Iterator[bytes]:

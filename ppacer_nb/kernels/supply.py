@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ppacer_nb.errors import KernelDied
 from ppacer_nb.kernels.forkserver import ForkServer
-from ppacer_nb.kernels.process import Kernel, KernelKind, start_kernel
+from ppacer_nb.kernels.process import READY_TIMEOUT, Kernel, KernelKind, start_kernel
 
 WORKER_TASKS, WORKER_BYTES = 1_000, 2 * 1024**3
 CLEAN_UP_LIMIT = 10.0  # seconds for a worker kernel to forget a task
@@ -76,7 +76,7 @@ class KernelSupply:
         """Start a spare kernel."""
         if kind.name in self._spares:
             self._discard(self._spares[kind.name])
-        starting = asyncio.ensure_future(start_kernel(kind, self._server, self._folder))
+        starting = asyncio.ensure_future(self._started_ahead(kind))
         starting.add_done_callback(lambda task: task.cancelled() or task.exception())  # seen if it is taken
         self._spares[kind.name] = _Spare(kind, starting)
 
@@ -118,6 +118,18 @@ class KernelSupply:
             self._worker = None
         while self._closing:
             await asyncio.wait(self._closing)
+
+    async def _started_ahead(self, kind: KernelKind) -> Kernel:
+        """Start a kernel, and have what a first cell takes longer for than others behind it."""
+        kernel = await start_kernel(kind, self._server, self._folder)
+        try:
+            if kernel.language == "python":
+                await asyncio.wait_for(kernel.run_silently("pass"), READY_TIMEOUT)
+        except BaseException:
+            kernel.kill()
+            await kernel.close()
+            raise
+        return kernel
 
     async def _spare(self, kind: KernelKind) -> Kernel | None:
         """Return the spare kernel when it is ready; None if there is none of that kind."""

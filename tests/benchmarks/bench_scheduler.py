@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -23,6 +23,7 @@ from ppacer_nb.model.dag import DagSpec, in_order
 from ppacer_nb.model.task import FunctionWork, TaskOptions, TaskSpec
 from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
 from ppacer_nb.status import RunState
+from tests.benchmarks.table import print_table
 
 REPEATS = 5
 POINTS = 200
@@ -81,10 +82,7 @@ def main() -> None:
         latency(),
         *idle(),
     ]
-    head = Row("work", "measured", "at least", "others on such a machine")
-    widths = [max(len(getattr(row, name)) for row in [head, *rows]) for name in vars(head)]
-    for row in [head, *rows]:
-        print("  ".join(text.ljust(width) for text, width in zip(vars(row).values(), widths, strict=True)))
+    print_table(("work", "measured", "at least", "others on such a machine"), [astuple(row) for row in rows])
 
 
 def loading() -> Row:

@@ -9,7 +9,9 @@ from typing import Any
 
 import psutil
 import pytest
+from ipykernel.kernelapp import IPKernelApp
 
+from ppacer_nb.kernels import app as forked
 from ppacer_nb.kernels.forkserver import ForkServer
 from ppacer_nb.kernels.process import Kernel, KernelKind, start_kernel
 from ppacer_nb.model.attempt import BodyStarted
@@ -45,6 +47,35 @@ def one(tmp_path: Path) -> Any:
 
 def test_an_attempt_says_that_its_kernel_was_forked(lab: Lab) -> None:
     assert worker_of(lab.call(nothing)).startswith("forked kernel, pid ")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--HistoryManager.enabled=False"], ["--Session.key=b'a=b'"], ["--log-level=10"], ["--debug"]],
+)
+def test_a_forked_kernel_takes_its_arguments_as_any_kernel_does(options: list[str]) -> None:
+    taken = []
+    for kind_of_app in (forked.IPKernelApp, IPKernelApp):
+        app = kind_of_app()
+        app.parse_command_line(["-f", "kernel.json", *options])
+        of_others = {name: values for name, values in app.config.items() if name != "IPKernelApp"}
+        taken.append((app.connection_file, app.log_level, of_others))
+    assert taken[0] == taken[1]
+    assert taken[0][0] == "kernel.json"
+
+
+def test_the_debugger_of_a_forked_kernel_knows_the_files_of_the_kernels_own_modules(lab: Lab) -> None:
+    def look() -> tuple[set[str], set[str]]:
+        import sys
+
+        from IPython.core.getipython import get_ipython
+
+        known: Any = get_ipython()
+        names = ("ipykernel.ipkernel", "IPython.core.interactiveshell", "tornado.ioloop", "json", "os")
+        return {str(sys.modules[n].__file__) for n in names}, set(known.kernel.debugger.kernel_modules)
+
+    needed, known = lab.call(look).value
+    assert needed <= known
 
 
 def test_a_forked_kernel_opens_no_tcp_port(lab: Lab) -> None:

@@ -203,3 +203,13 @@ def test_the_files_are_written_whole(lab: Lab) -> None:
     ended = datetime.fromisoformat(trial.document.metadata.ppacer.ended_at)
     assert started < ended < datetime.now(UTC)
     assert Path(trial.value) == trial.path
+
+
+def test_a_kernel_that_was_started_ahead_has_run_nothing_that_a_notebook_can_see(
+    lab: Lab, tmp_path: Path
+) -> None:
+    path = write_notebook(tmp_path / "look.ipynb", "print(In, Out, 'ppacer_nb' in globals())")
+    for _ in range(2):  # the second time the kernel was started while the first one ran
+        trial = lab.notebook(path)
+        assert trial.output == "['', \"print(In, Out, 'ppacer_nb' in globals())\"] {} False\n"
+        assert trial.document.cells[0].execution_count == 1
