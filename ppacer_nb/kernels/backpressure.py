@@ -63,6 +63,8 @@ class PatientStream(OutStream):
 
 
 def _wait_for_room(socket: zmq.Socket[bytes]) -> None:
+    # Before as much has been sent: a queue that is made shorter than what has gone through it unacknowledged
+    # is taken to be full for ever. The same holds for the other end.
     socket.setsockopt(zmq.XPUB_NODROP, 1)
     socket.setsockopt(zmq.SNDHWM, QUEUE)
 

@@ -17,18 +17,21 @@ from ppacer_nb.kernels.backpressure import QUEUE
 _QUEUE = 20_000
 
 
-class _ShellChannel(AsyncZMQSocketChannel):
-    """Looks for messages that have arrived after it has sent one.
+def _look(socket: zmq.asyncio.Socket) -> None:
+    """Have an asyncio socket look for messages, after something was done with it behind its back.
 
     A socket of ZeroMQ tells of arrivals by its descriptor, and once only: whatever is done with the socket
-    takes the news. jupyter_client sends behind the back of the asyncio socket, so that a reply that arrives
-    just then, for which another coroutine waits, would be noticed never. nbclient sends while a cell runs
-    whenever that uses an Output widget.
+    takes the news, and who waits for a message that has just arrived would wait for ever.
     """
+    socket.get(zmq.EVENTS)
+
+
+class _ShellChannel(AsyncZMQSocketChannel):
+    """Misses no reply while it sends, as nbclient does in a cell that uses an Output widget."""
 
     def send(self, msg: dict[str, Any]) -> None:
         super().send(msg)
-        self.socket.get(zmq.EVENTS)  # the asyncio socket takes care of what it finds here
+        _look(self.socket)
 
 
 class _IOPubChannel(AsyncZMQSocketChannel):
@@ -54,6 +57,7 @@ class _IOPubChannel(AsyncZMQSocketChannel):
     def leave_the_rest_to_the_kernel(self) -> None:
         """Take in little ahead: the kernel waits."""
         self.socket.setsockopt(zmq.RCVHWM, QUEUE)
+        _look(self.socket)
 
 
 class Client(AsyncKernelClient):

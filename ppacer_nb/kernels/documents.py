@@ -38,12 +38,18 @@ def function_notebook(order: Order, what: FunctionOrder) -> NotebookNode:
     Everything that it needs lies in a file beside it, so that a person can run it again.
     """
     inputs = order.file(".inputs.pkl")
-    load = f"from ppacer_nb.kernels.inside import load_call\n\ncall = load_call({str(inputs)!r})\ncall"
+    # One cell, as each costs a round through the kernel.
+    code = [
+        "from ppacer_nb.kernels.inside import load_call",
+        "",
+        f"call = load_call({str(inputs)!r})",
+        "display(call)",
+        "await call()" if what.is_async else "call()",
+    ]
     cells = [
         nbformat.v4.new_markdown_cell(_title(order)),
         nbformat.v4.new_markdown_cell(_fenced(what.source)),
-        nbformat.v4.new_code_cell(load),
-        nbformat.v4.new_code_cell("await call()" if what.is_async else "call()"),
+        nbformat.v4.new_code_cell("\n".join(code)),
     ]
     metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},

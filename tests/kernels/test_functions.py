@@ -61,7 +61,7 @@ def test_a_coroutine_is_awaited(lab: Lab) -> None:
 
     trial = lab.call(later)
     assert trial.value == "done"
-    assert "await call()" in [cell.source for cell in trial.document.cells]
+    assert "await call()" in [line for cell in trial.document.cells for line in cell.source.splitlines()]
 
 
 def test_the_context_logs_with_attributes_and_sends_messages(lab: Lab) -> None:

@@ -46,7 +46,7 @@ def test_a_cut_stream_says_where_all_of_it_is(lab: Lab) -> None:
 
     trial = lab.call(flood)
     (file,) = files_of(trial)
-    assert file.name == f"{trial.job.task.id}.1.cell-2.txt"
+    assert file.name == f"{trial.job.task.id}.1.cell-1.txt"
     assert f"as a cell's text may take 10 MiB; all that the cell writes is in {file.name}" in trial.output
     everything = "".join(f"{number} ż" * 10_000 + f"\nand {number}\n" for number in range(250))
     assert file.read_text() == everything
@@ -253,7 +253,7 @@ def test_an_endless_error_loses_its_middle(lab: Lab) -> None:
 
     trial = lab.call(fail)
     assert trial.path.stat().st_size < 2 * MIB
-    (output,) = trial.document.cells[-1].outputs
+    _, output = trial.document.cells[-1].outputs  # the first one is the call
     (file,) = files_of(trial)
     assert f"characters are left out here; all of them are in {file.name}" in output.traceback[0]
     assert output.traceback[0].endswith("xz")
