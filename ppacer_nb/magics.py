@@ -102,6 +102,7 @@ class PpacerMagics(Magics):
             if cell is not None:
                 raise _Usage("Only sql takes a whole cell: %%ppacer sql, and the query below it.")
             arguments = self._parser.parse_args(shlex.split(line, comments=True) or ["help"])
+            self.after_cell()  # so that what this cell has defined above can be triggered in it
             shown = self._commands[arguments.command](arguments)
             if shown is not None:
                 display(shown)

@@ -111,6 +111,14 @@ def test_a_definition_in_a_later_cell_reaches_the_scheduler(shell: Shell) -> Non
     assert "late has a new version" in shown
 
 
+def test_a_dag_can_be_triggered_in_the_cell_that_defines_it(shell: Shell) -> None:
+    shell.run("%ppacer start")
+    shell.run("from ppacer_nb import DAG")
+    shown = shell.run("with DAG('now') as dag: pass\n%ppacer trigger now")
+    assert "now is scheduled now" in shown
+    assert "Run now/manual-" in shown
+
+
 def test_a_definition_that_the_scheduler_refuses_is_explained_once(shell: Shell) -> None:
     shell.run("%ppacer start")
     cell = (
