@@ -217,7 +217,8 @@ class Attempt:
         if isinstance(known, type) and issubclass(known, errors.AttemptError):
             return ErrorInfo(raised.ename, raised.evalue)  # ours, with a sentence of its own
         traceback = _ANSI.sub("", client.traceback)
-        message = f"{raised.ename}: {raised.evalue}" if raised.evalue else raised.ename
+        # Kernels of some languages name no error: those of shells say the exit code.
+        message = ": ".join(filter(None, (raised.ename or "error", raised.evalue)))
         message = _shortened(message, _MESSAGE_LENGTH)
         return ErrorInfo(
             "TaskFailed", f"{message}{self._where(client)}", _shortened(traceback, _TRACEBACK_LENGTH)

@@ -28,7 +28,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import recv_handle
 from typing import Any
@@ -38,8 +38,17 @@ import psutil
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
 from ppacer_nb.kernels.forgetting import reseed
 from ppacer_nb.kernels.fork_ending import end_process
+from ppacer_nb.kernels.fork_messages import (
+    Answer,
+    Bound,
+    Connect,
+    Exited,
+    Imported,
+    Importing,
+    Launch,
+    Launched,
+)
 from ppacer_nb.kernels.hindrance import hindrance
-from ppacer_nb.kernels.inheritance import Inherited
 from ppacer_nb.kernels.memory_kills import counter_of, memory_kills
 
 #: What every kernel imports: at the top, while it is set up, and with its first cell.
@@ -62,70 +71,6 @@ _OF_EVERY_KERNEL = (
 #: at their import: a kernel whose own differ is started anew.
 _READ_AT_START = ("PYTHON", "LD_", "MALLOC_")
 _READ_AT_IMPORT = ("OMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "CUDA_", "MPL")
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Start a kernel."""
-
-    number: int  #: names it in what the server answers
-    command: tuple[str, ...]  #: its program
-    ours: bool  #: that is ``python -m ipykernel_launcher`` of this Python, which can be forked
-    env: dict[str, str] = field(repr=False)  #: all of its environment
-    cwd: str
-    inherited: Inherited = field(repr=False)  #: what else it would have from the process that asks for it
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """Serve another process; the socket to it follows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Importing:
-    """A module that the user wants is imported next."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """All modules are imported, but those that are refused, each for a reason."""
-
-    refused: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """A kernel's process is there, or there can be none: then `pid` is 0 and `error` says why."""
-
-    number: int
-    pid: int
-    keeper: int  #: the process that waits for its end
-    forked: bool  #: it is a fork of the server, and not a program started anew
-    at: float  #: seconds of the machine's monotonic clock, as in `Bound`
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A forked kernel listens at its sockets; or a kernel could not be set up, and `error` says why."""
-
-    number: int
-    at: float
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """A kernel's process has ended, and with it whatever it had started."""
-
-    number: int
-    returncode: int  #: negative: the signal that killed it
-    out_of_memory: bool | None = None  #: whether that is why SIGKILL came, None if nobody can tell
-
-
-Answer = Importing | Imported | Launched | Bound | Exited
 
 
 def main(

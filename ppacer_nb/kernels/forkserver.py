@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import send_handle
 
 from ppacer_nb.kernels.descendants import ending
-from ppacer_nb.kernels.forking import (
+from ppacer_nb.kernels.fork_messages import (
     Answer,
     Bound,
     Connect,

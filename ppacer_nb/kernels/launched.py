@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from ppacer_nb.errors import ForkServerDied, KernelDied
 from ppacer_nb.kernels.descendants import ending, kill_descendants
-from ppacer_nb.kernels.forking import Bound, Exited, Launch, Launched
+from ppacer_nb.kernels.fork_messages import Bound, Exited, Launch, Launched
 
 _KEEPER_LIMIT = 2.0  # seconds for a keeper, and again for its server, to tell of a kernel's end
 
