@@ -309,9 +309,20 @@ class _Link:
         self.process.kill()
         code = self.process.wait()
         if self.process.stdout is not None:
+            self._read_the_rest()
             self.process.stdout.close()
         said = self._said.decode(errors="replace").strip()
         return self._given_up or f": {ending(code)}" + (f". Its last words: {said}" if said else "")
+
+    def _read_the_rest(self) -> None:
+        """Read what it had printed before it ended; its kernels may still hold the pipe open."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        if not self.process.stdout.closed:
+            os.set_blocking(self.process.stdout.fileno(), False)
+            with suppress(BlockingIOError):
+                while not self.process.stdout.closed:
+                    self._read()
 
     def _read(self) -> None:
         assert self.process is not None
