@@ -30,6 +30,7 @@ class RunRecord:
     tasks: int  #: how many tasks it has
     tasks_done: int  #: how many of them have ended, however
     tasks_failed: int  #: how many failed or could not start for a failure
+    restarts: int = 0  #: how often it has gone on after it had ended
 
     def duration(self, now: datetime) -> timedelta | None:
         """Return how long it ran, until `now` if it still runs; None before it began."""

@@ -44,7 +44,8 @@ def test_a_resumed_task_and_what_is_downstream_of_it_run_and_the_run_goes_on() -
     assert not bench.said[-1].startswith("release")
     bench.resume(run_id, "b")
     assert bench.said == [
-        *("keep b:1", "run running", "b:0 cleared", "c:0 cleared", "b:2 running", "start b:2"),
+        *("keep b:1", "run queued", "b:0 cleared", "c:0 cleared"),
+        *("run running", "b:2 running", "start b:2"),
     ]
     bench.end("b")
     bench.end("c")
