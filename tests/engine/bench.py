@@ -11,7 +11,7 @@ from typing import Any
 from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
-from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Outcome, Succeeded
+from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Job, Outcome, Succeeded
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
@@ -42,12 +42,16 @@ class Every:
 
 
 class Bench:
-    """Keeps the time, the events so far, and what runs; `said` are the commands since it was last read."""
+    """Keeps the time, the events so far, what executors were given, and what runs.
+
+    `said` are the commands since it was last read.
+    """
 
     def __init__(self, *, max_workers: int = 100, pools: Mapping[str, int] | None = None) -> None:
         self.engine = Coordinator(Limits(max_workers, pools or {}), Path("runs"))
         self.now = T0
         self.events: list[Event] = []
+        self.jobs: list[Job] = []
         self.running: dict[AttemptKey, None] = {}
         self._said: list[str] = []
 
@@ -142,6 +146,7 @@ class Bench:
                 case Record(event):
                     self.events.append(event)
                 case Start(job):
+                    self.jobs.append(job)
                     self.running[job.key] = None
 
 
