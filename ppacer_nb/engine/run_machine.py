@@ -121,7 +121,7 @@ class RunMachine:
         """Decide for every task that has not begun; after `begin`, or after a replay."""
         if self._cancel_reason is not None:
             self._cancel_rest(self._cancel_reason, now)
-        self._undecided.extend(id for id, task in self.tasks.items() if task.state is None)
+        self._undecided = deque(id for id, task in self.tasks.items() if task.state is None)
         return self._settle(now)
 
     def start_attempt(self, task_id: str, now: datetime) -> TaskEvent:
