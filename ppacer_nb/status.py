@@ -91,6 +91,9 @@ class TriggerRule(StrEnum):
     ALWAYS = "always"  #: at once, whatever the upstreams do
 
 
+#: What somebody may take a task for.
+MARKS = (AttemptState.SUCCESS, AttemptState.FAILED)
+
 _TERMINAL_RUNS = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED})
 _RUN_MOVES = {
     # QUEUED to FAILED: its scheduler died before it began

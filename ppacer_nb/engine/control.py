@@ -12,10 +12,7 @@ from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.events import EventOfRun
 from ppacer_nb.model.ids import AttemptKey, dag_id_of
-from ppacer_nb.status import AttemptState, RunState
-
-#: What a task can be marked as.
-MARKS = (AttemptState.SUCCESS, AttemptState.FAILED)
+from ppacer_nb.status import MARKS, AttemptState, RunState
 
 _WHY_NOT_HELD = (
     "the task says with hold_on_failure='30m' that its kernel is to be held, and it is held until that time, "

@@ -11,14 +11,13 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from ppacer_nb.engine.commands import Command, Record, Start
-from ppacer_nb.engine.control import MARKS
 from ppacer_nb.engine.run_machine import RunMachine, replay
 from ppacer_nb.model.attempt import Outcome
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.task import TaskOptions
-from ppacer_nb.status import AttemptState, RunState, RunType, TriggerRule
+from ppacer_nb.status import MARKS, AttemptState, RunState, RunType, TriggerRule
 from ppacer_nb.testing import dag_spec
 from tests.engine.bench import BAD, GOOD, HELD, STOPPED, T0, Bench, Every
 
