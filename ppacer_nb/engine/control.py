@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ppacer_nb.engine.commands import Command, Keep, Stop
-from ppacer_nb.engine.run_machine import RunMachine, TaskProgress, replay
+from ppacer_nb.engine.run_machine import RunMachine, replay
 from ppacer_nb.engine.runs import Runs
+from ppacer_nb.engine.task_progress import TaskProgress
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.events import EventOfRun

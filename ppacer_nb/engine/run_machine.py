@@ -9,57 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ppacer_nb.engine.trigger_rules import Upstreams, Verdict, judge
+from ppacer_nb.engine.task_progress import TaskProgress
+from ppacer_nb.engine.trigger_rules import Upstreams, Verdict
 from ppacer_nb.model.attempt import Cancelled, Job, Outcome, Succeeded
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.run_info import RunInfo
-from ppacer_nb.model.task import TaskSpec
-from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, RunState
-
-
-@dataclass(slots=True)
-class TaskProgress:
-    """How far a task has come in this run."""
-
-    spec: TaskSpec
-    upstreams: Upstreams
-    state: AttemptState | None = None  #: None: waits for its upstreams
-    attempt: int = 0  #: the latest; 0: none yet
-    failures: int = 0  #: failed attempts, which use up the retries
-    queued_at: datetime | None = None
-    retry_at: datetime | None = None
-    value: Value | None = None  #: of its last success, which may count no more
-    worker: str = ""  #: who runs the latest attempt, in words
-    resumes: AttemptKey | None = None  #: the attempt in whose held kernel the next one goes on
-    is_being_cancelled: bool = False  #: what runs was asked to stop, and is not tried again
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the task is done in this run."""
-        return self.state is not None and self.state.ends_task
-
-    @property
-    def stands(self) -> bool:
-        """Whether what became of the task is right for how its upstreams have ended, now that one changed."""
-        verdict = judge(self.spec.options.trigger_rule, self.upstreams)
-        match self.state:
-            case AttemptState.UPSTREAM_FAILED:
-                return verdict is Verdict.UPSTREAM_FAILED
-            case AttemptState.SKIPPED:
-                return verdict is Verdict.SKIP
-            case AttemptState.SUCCESS:
-                return verdict in (Verdict.START, Verdict.WAIT)
-            case AttemptState.QUEUED:
-                return verdict is Verdict.START or self.failures > 0  # a retry waits for nobody
-        return True
 
 
 class RunMachine:
@@ -287,7 +249,7 @@ class RunMachine:
             )
 
     def _clear(self, task: TaskProgress, reason: str, now: datetime) -> None:
-        if task.state is not None:
+        if task.state is not None or task.resumes is not None:
             self._emit(self._without_attempt(task, AttemptState.CLEARED, now, reason))
 
     def _decide_anew_after(self, changed: str, reason: str, now: datetime) -> None:
@@ -328,7 +290,7 @@ class RunMachine:
             )
 
     def _decide(self, task: TaskProgress, now: datetime, reason: str = "") -> None:
-        verdict = judge(task.spec.options.trigger_rule, task.upstreams)
+        verdict = task.verdict
         if verdict is Verdict.START and self.state is not RunState.QUEUED:
             self._queue(task, now)
         elif verdict is Verdict.SKIP:

@@ -24,7 +24,7 @@ class RunRecord:
     params: Mapping[str, Any]
     state: RunState
     created_at: datetime
-    started_at: datetime | None
+    started_at: datetime | None  #: for the last time, where it has gone on after its end
     ended_at: datetime | None
     reason: str
     tasks: int  #: how many tasks it has

@@ -142,8 +142,9 @@ class SchedulerApi(Protocol):
         """Take a task that has ended or waits for one that ended as "success" or "failed".
 
         What is downstream is decided anew, and so is how the run ends: what could not start for this task
-        starts if it may now, and a success that may not have started is one no more. A task marked success
-        hands on the value of its last success, None without one.
+        starts if it may now, and a success that may not have started is one no more. A run that has ended
+        goes on, with what never started in it too. A task marked success hands on the value of its last
+        success, None without one.
 
         Raises
         ------

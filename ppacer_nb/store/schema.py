@@ -224,7 +224,8 @@ SELECT run_id,
        max(logical_date) AS logical_date,
        arg_max(state, seq) AS state,
        min(ts) FILTER (state = 'queued') AS created_at,
-       min(ts) FILTER (state = 'running') AS started_at,
+       CASE WHEN arg_max(state, seq) <> 'queued'
+            THEN max(ts) FILTER (state = 'running' AND reason = '') END AS started_at,  -- for the last time
        CASE WHEN arg_max(state, seq) IN ('success', 'failed', 'cancelled') THEN max(ts) END AS ended_at,
        ended_at - started_at AS duration,
        arg_max(reason, seq) AS reason,

@@ -228,6 +228,21 @@ class TestClear:
         cleared = [e for e in bench.events if isinstance(e, TaskEvent) and e.state == "cleared"]
         assert {(e.task_id, e.reason) for e in cleared} == {(id, "a, b cleared by test") for id in "abc"}
 
+    def test_a_kernel_that_was_kept_for_a_task_is_released_if_its_upstream_runs_again(self) -> None:
+        bench = bench_with("a >> b", max_active_runs=1)
+        run_id = bench.trigger()
+        bench.end("a")
+        bench.end("b", HELD)
+        bench.trigger()
+        bench.resume(run_id, "b")  # waits for its turn
+        bench.clear(run_id, "a")
+        assert "release b:1" in bench.said
+        for _ in range(2):
+            bench.end("a")
+            bench.end("b")
+        assert bench.run_states()[run_id] == "success"
+        assert [job.resumes for job in bench.jobs] == [None] * 6
+
     def test_what_runs_is_waited_for(self) -> None:
         bench = bench_with("a >> b")
         run_id = bench.trigger()

@@ -62,6 +62,7 @@ def test_a_failed_run_is_restarted_to_its_good_end_and_says_by_whom() -> None:
         assert world.started == [("a", 1), ("b", 1), ("b", 2), ("c", 1)]
         run = run_of(world, run_id)
         assert (run.restarts, run.tasks_done, run.tasks_failed) == (1, 3, 0)
+        assert (run.created_at, run.started_at) == (T0, T0 + timedelta(hours=1))
         asked = "SELECT reason, restarts, ts FROM run_events WHERE reason LIKE 'restarted%'"
         assert world.scheduler.history.sql(asked).rows == [
             ("restarted by Ola", 1, (T0 + timedelta(hours=1)).replace(tzinfo=None))
