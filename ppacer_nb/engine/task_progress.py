@@ -49,6 +49,6 @@ class TaskProgress:
                 return verdict is Verdict.SKIP
             case AttemptState.SUCCESS:
                 return verdict in (Verdict.START, Verdict.WAIT)
-            case AttemptState.QUEUED:
-                return verdict is Verdict.START or self.failures > 0  # a retry waits for nobody
+            case AttemptState.QUEUED | AttemptState.UP_FOR_RETRY:
+                return verdict is Verdict.START
         return True

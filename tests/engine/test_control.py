@@ -347,6 +347,15 @@ class TestMark:
         bench.end("x")
         assert bench.states(run_id) == {"a": "failed", "b": "upstream_failed", "x": "success"}
 
+    def test_a_retry_does_not_come_if_its_upstream_has_failed_after_all(self) -> None:
+        bench = bench_with("a >> b", {"b": TaskOptions(retries=1)})
+        run_id = bench.trigger()
+        bench.end("a")
+        bench.end("b", BAD)
+        bench.mark(run_id, "a", "failed")
+        bench.wait(3600)
+        assert bench.states(run_id) == {"a": "failed", "b": "upstream_failed"}
+
     def test_it_hands_on_the_value_it_had_and_none_otherwise(self) -> None:
         bench = Bench()
         bench.register(passing_on(), scheduled=False)
@@ -373,6 +382,16 @@ class TestMark:
         assert [(job.task.id, dict(job.inputs)) for job in bench.jobs[1:]] == [
             *[("b", {"a": ONE.value}), ("a", {}), ("b", {})],
         ]
+
+    def test_what_may_run_now_waits_for_the_turn_of_its_run(self) -> None:
+        bench = bench_with("a >> b", max_active_runs=1)
+        run_id = failed_run(bench, bad="a")
+        other = bench.trigger()
+        bench.mark(run_id, "a", "success")
+        assert [key.run_id for key in bench.running] == [other]
+        bench.end("a")
+        bench.end("b")
+        assert [(key.run_id, key.task_id) for key in bench.running] == [(run_id, "b")]
 
     def test_where_nothing_runs_it_needs_no_turn(self) -> None:
         bench = bench_with("a", max_active_runs=1)

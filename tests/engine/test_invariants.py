@@ -86,6 +86,19 @@ class Watch:
     def runs(self, run_id: str) -> list[RunState]:
         return [e.state for e in self.history[run_id] if isinstance(e, RunEvent)]
 
+    def check_that_ends_agree(self, run_id: str) -> None:
+        """How a task ended, unless somebody marked it, is right for how its upstreams ended at last."""
+        if len({e.version for e in self.history[run_id] if isinstance(e, RunEvent)}) > 1:
+            return  # successes of another version stay
+        for id, spec in self.dag(run_id).tasks.items():
+            last = self.tasks(run_id, id)[-1]
+            upstreams = [self.tasks(run_id, upstream)[-1].state.value for upstream in spec.upstreams]
+            may_start = allows(spec.options.trigger_rule, upstreams, 0)
+            if last.attempt and last.state is AttemptState.SUCCESS:
+                assert may_start
+            elif last.state in (AttemptState.SKIPPED, AttemptState.UPSTREAM_FAILED):
+                assert not may_start
+
     def _record(self, event: Event) -> None:
         if isinstance(event, RunEvent):
             before = self.history.setdefault(event.run_id, [])
@@ -226,6 +239,7 @@ def test_whatever_happens_every_run_ends_and_nothing_starts_too_early(
         assert all(task.ends_task for task in tasks.values())
         if state is not RunState.CANCELLED:
             assert (state is RunState.FAILED) == any(task.is_failure for task in tasks.values())
+        watch.check_that_ends_agree(run_id)
     bench.check_every_prefix()
 
 
