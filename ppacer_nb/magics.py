@@ -6,8 +6,7 @@ import argparse
 import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.interactiveshell import InteractiveShell
@@ -16,26 +15,14 @@ from IPython.display import display
 
 from ppacer_nb import commands
 from ppacer_nb.errors import InvalidOption, PpacerError
+from ppacer_nb.magic_syntax import Usage, build_parser, completer_of, option_names, subparsers
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.durations import parse_duration
 from ppacer_nb.model.history import QueryResult
-from ppacer_nb.scheduler.api import SchedulerApi
-from ppacer_nb.scheduler.service import DEFAULT_MAX_WORKERS
 from ppacer_nb.session import Session, notebook_name
 from ppacer_nb.views import answers
 from ppacer_nb.views.page import note
 from ppacer_nb.views.tables import Rendered, combine
-
-EPILOG = "Where RUN is asked for, a DAG's id means its latest run, and nothing means the latest of all."
-
-
-class _Usage(Exception):
-    """A command line that cannot be read: what to say of it."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _Usage(f"{message[:1].upper()}{message[1:]}.\n{self.format_usage().strip()}")
 
 
 class QueryAnswer:
@@ -84,6 +71,11 @@ class PpacerMagics(Magics):
             "logs": self._logs,
             "trigger": self._trigger,
             "cancel": self._cancel,
+            "restart": self._restart,
+            "clear": self._clear,
+            "mark": self._mark,
+            "pause": self._pause,
+            "unpause": self._unpause,
             "resume": self._resume,
             "dashboard": self._show_dashboard,
             "help": self._help,
@@ -98,15 +90,15 @@ class PpacerMagics(Magics):
                 return self._sql("\n".join(filter(None, [rest.strip(), cell])))
             if command and command not in self._commands and not command.startswith("#"):
                 near = did_you_mean(command, [*self._commands, "sql"])
-                raise _Usage(f"There is no command {command!r}{near}: %ppacer help lists them.")
+                raise Usage(f"There is no command {command!r}{near}: %ppacer help lists them.")
             if cell is not None:
-                raise _Usage("Only sql takes a whole cell: %%ppacer sql, and the query below it.")
+                raise Usage("Only sql takes a whole cell: %%ppacer sql, and the query below it.")
             arguments = self._parser.parse_args(shlex.split(line, comments=True) or ["help"])
             self.after_cell()  # so that what this cell has defined above can be triggered in it
             shown = self._commands[arguments.command](arguments)
             if shown is not None:
                 display(shown)
-        except (PpacerError, _Usage, ValueError) as error:
+        except (PpacerError, Usage, ValueError) as error:
             display(note(_sentence(error), kind="error"))
         return None
 
@@ -139,12 +131,12 @@ class PpacerMagics(Magics):
         command, given = before[0], [word for word in before[1:] if not word.startswith("-")]
         if command == "help":
             return [*self._commands, "sql"]
-        wanted = _ARGUMENTS.get(command, [])
-        if len(given) >= len(wanted):
-            return _option_names(self._parser, command)
+        completer = completer_of(command, given)
+        if completer is None:
+            return option_names(self._parser, command)
         try:
             with self._session.api() as api:
-                return wanted[len(given)](api, given)
+                return completer(api, given)
         except PpacerError:  # nothing to complete from; the command itself will say why
             return []
 
@@ -200,20 +192,53 @@ class PpacerMagics(Magics):
     def _cancel(self, given: argparse.Namespace) -> Rendered:
         with self._session.api() as api:
             run_id = commands.find_run(api, given.run).run_id
+            if given.task is not None:
+                api.cancel_task(run_id, given.task, by=notebook_name())
+                return note(f"Task {given.task} of run {run_id} is being cancelled.", hint=_show(run_id))
             api.cancel(run_id, by=notebook_name())
         return note(f"Run {run_id} is being cancelled.")
+
+    def _restart(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            run_id = commands.find_run(api, given.run).run_id
+            api.restart(run_id, by=notebook_name())
+        return note(f"Run {run_id} goes on.", kind="success", hint=_show(run_id))
+
+    def _clear(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            run_id = commands.find_run(api, given.run).run_id
+            api.clear(run_id, given.tasks, by=notebook_name())
+        text = f"{', '.join(given.tasks)} of run {run_id} and what is downstream run again."
+        return note(text, kind="success", hint=_show(run_id))
+
+    def _mark(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            run_id = commands.find_run(api, given.run).run_id
+            api.mark(run_id, given.task, given.state, by=notebook_name())
+        return note(f"Task {given.task} of run {run_id} is marked {given.state}.", hint=_show(run_id))
+
+    def _pause(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            api.pause(given.dag, by=notebook_name())
+        text = f"{given.dag} is paused: no scheduled runs of it are made."
+        return note(text, hint=f"%ppacer unpause {given.dag}")
+
+    def _unpause(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            api.unpause(given.dag, by=notebook_name())
+            (dag,) = (dag for dag in api.dags() if dag.dag_id == given.dag)
+        following = commands.reader().when(dag.next_point)
+        return note(f"{given.dag} is scheduled again{following and f': next {following}'}.", kind="success")
 
     def _resume(self, given: argparse.Namespace) -> Rendered:
         with self._session.api() as api:
             run, task_id = commands.find_held(api, given.run, given.task)
             api.resume(run.run_id, task_id, by=notebook_name())
-        return note(
-            f"Task {task_id} of run {run.run_id} goes on.", kind="success", hint=f"%ppacer show {run.run_id}"
-        )
+        return note(f"Task {task_id} of run {run.run_id} goes on.", kind="success", hint=_show(run.run_id))
 
     def _sql(self, query: str) -> QueryAnswer:
         if not query.strip():
-            raise _Usage("Give a query: %ppacer sql SELECT * FROM dag_runs")
+            raise Usage("Give a query: %ppacer sql SELECT * FROM dag_runs")
         with self._session.api() as api:
             result = api.history.sql(query)
         return QueryAnswer(result)
@@ -231,62 +256,8 @@ class PpacerMagics(Magics):
     def _help(self, given: argparse.Namespace) -> Rendered:
         chosen = self._parser
         if getattr(given, "topic", None) is not None:
-            chosen = _subparsers(self._parser).get(given.topic, self._parser)
+            chosen = subparsers(self._parser).get(given.topic, self._parser)
         return Rendered(chosen.format_help(), "")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the magic's arguments."""
-    main = _Parser(
-        prog="%ppacer", description="Schedule the DAGs of this notebook.", epilog=EPILOG, add_help=False
-    )
-    subcommands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
-
-    def add(name: str, help: str) -> argparse.ArgumentParser:
-        return subcommands.add_parser(name, help=help, description=help, add_help=False)
-
-    start = add("start", "Start the scheduler in this kernel; the cell returns at once.")
-    start.add_argument("--store", type=Path, help="DuckDB file of the history (.ppacer/ppacer.duckdb)")
-    start.add_argument("--workers", type=int, default=DEFAULT_MAX_WORKERS, help="tasks at once (%(default)s)")
-    start.add_argument("--pool", action="append", default=[], metavar="NAME=SLOTS", help="a pool for tasks")
-    start.add_argument(
-        "--preload",
-        action="append",
-        default=[],
-        metavar="MODULE,...",
-        help="what every kernel shall have imported, as pandas,matplotlib.pyplot",
-    )
-    start.add_argument(
-        "--executor", choices=["kernel", "thread"], default="kernel", help="for tasks that name none"
-    )
-    stop = add("stop", "Stop the scheduler: start nothing more, wait for what runs, then cancel it.")
-    stop.add_argument("--wait", default="30s", help="how long to wait for running tasks (%(default)s)")
-    add("status", "Say whether and where the scheduler runs, and what comes next.")
-    add("dags", "List the DAGs with their next schedule points.")
-    runs = add("runs", "List the latest runs.")
-    runs.add_argument("dag", nargs="?", metavar="DAG", help="only of this DAG")
-    runs.add_argument("-n", type=int, default=20, metavar="N", help="how many (%(default)s)")
-    show = add("show", "Show one run: its graph, its attempts, its errors.")
-    show.add_argument("run", nargs="?", metavar="RUN")
-    logs = add("logs", "Show the log of a run, or of one of its tasks.")
-    logs.add_argument("run", nargs="?", metavar="RUN")
-    logs.add_argument("task", nargs="?", metavar="TASK", help="only of this task")
-    logs.add_argument("--attempt", type=int, metavar="N", help="only of this attempt")
-    logs.add_argument("-n", type=int, default=200, metavar="N", help="the last N lines (%(default)s)")
-    trigger = add("trigger", "Run a DAG now.")
-    trigger.add_argument("dag", metavar="DAG")
-    trigger.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a run parameter")
-    trigger.add_argument("--date", metavar="ISO", help="the logical date (now)")
-    cancel = add("cancel", "End a run early.")
-    cancel.add_argument("run", metavar="RUN")
-    resume = add("resume", "Go on with a failed notebook in its held kernel, from the cell that failed.")
-    resume.add_argument("run", nargs="?", metavar="RUN")
-    resume.add_argument("task", nargs="?", metavar="TASK", help="if kernels of several are held")
-    add("sql", "Query the run history; %%%%ppacer sql takes a query of several lines.")
-    add("dashboard", "Show and steer everything live, under the cell.")
-    topic = add("help", "Say what a command does.")
-    topic.add_argument("topic", nargs="?", metavar="COMMAND")
-    return main
 
 
 def load(shell: InteractiveShell) -> None:
@@ -298,46 +269,8 @@ def load(shell: InteractiveShell) -> None:
     shell.Completer.custom_matchers.append(magics.complete)
 
 
-def _dag_ids(api: SchedulerApi, _: Sequence[str]) -> list[str]:
-    return [dag.dag_id for dag in api.dags()]
-
-
-def _run_names(api: SchedulerApi, _: Sequence[str]) -> list[str]:
-    return [*_dag_ids(api, ()), *api.history.run_ids()]
-
-
-def _task_ids(api: SchedulerApi, given: Sequence[str]) -> list[str]:
-    return sorted({a.task_id for a in api.history.attempts(commands.find_run(api, given[0]).run_id)})
-
-
-def _held_runs(api: SchedulerApi, _: Sequence[str]) -> list[str]:
-    return sorted({held.run_id for held in api.info().held})
-
-
-def _held_tasks(api: SchedulerApi, given: Sequence[str]) -> list[str]:
-    return sorted({held.task_id for held in api.info().held if held.run_id == given[0]})
-
-
-_ARGUMENTS: dict[str, list[Callable[[SchedulerApi, Sequence[str]], list[str]]]] = {
-    "runs": [_dag_ids],
-    "trigger": [_dag_ids],
-    "show": [_run_names],
-    "cancel": [_run_names],
-    "resume": [_held_runs, _held_tasks],
-    "logs": [_run_names, _task_ids],
-}
-
-
-def _subparsers(main: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    for action in main._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
-
-
-def _option_names(main: argparse.ArgumentParser, command: str) -> list[str]:
-    chosen = _subparsers(main).get(command)
-    return [] if chosen is None else sorted(chosen._option_string_actions)
+def _show(run_id: str) -> str:
+    return f"%ppacer show {run_id}"
 
 
 def _sentence(error: Exception) -> str:

@@ -11,7 +11,7 @@ from enum import StrEnum
 class RunState(StrEnum):
     """Where one run of a DAG stands."""
 
-    QUEUED = "queued"  #: created; waits for the DAG's max_active_runs
+    QUEUED = "queued"  #: created, or to go on after its end; waits for the DAG's max_active_runs
     RUNNING = "running"  #: at least one task may run
     SUCCESS = "success"  #: ended: every task succeeded or was skipped on purpose
     FAILED = "failed"  #: ended: a task failed for good
@@ -75,7 +75,7 @@ class ScheduleEventKind(StrEnum):
 
     REGULAR = "regular"  #: a run was made on time
     CAUGHT_UP = "caught_up"  #: a run was made late, for a missed point
-    SKIPPED = "skipped"  #: no run: missed, and catch-up is off
+    SKIPPED = "skipped"  #: no run: missed or while the DAG was paused, and catch-up is off
     BACKFILLED = "backfilled"  #: a run was made for a backfill
     MANUALLY_TRIGGERED = "manually_triggered"  #: a run outside the schedule
 
@@ -91,15 +91,18 @@ class TriggerRule(StrEnum):
     ALWAYS = "always"  #: at once, whatever the upstreams do
 
 
+#: What somebody may take a task for.
+MARKS = (AttemptState.SUCCESS, AttemptState.FAILED)
+
 _TERMINAL_RUNS = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED})
 _RUN_MOVES = {
     # QUEUED to FAILED: its scheduler died before it began
     RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}),
     RunState.RUNNING: _TERMINAL_RUNS,
-    # An ended run goes on when tasks of it are cleared.
-    RunState.SUCCESS: frozenset({RunState.RUNNING}),
-    RunState.FAILED: frozenset({RunState.RUNNING}),
-    RunState.CANCELLED: frozenset({RunState.RUNNING}),
+    # An ended run that goes on takes its turn among the runs of its DAG, like a new one.
+    RunState.SUCCESS: frozenset({RunState.QUEUED}),
+    RunState.FAILED: frozenset({RunState.QUEUED}),
+    RunState.CANCELLED: frozenset({RunState.QUEUED}),
 }
 
 _FAILURES = frozenset(

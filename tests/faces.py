@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from queue import Queue
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput, capture_output
 
-from ppacer_nb import DAG, task
+from ppacer_nb import DAG, TaskContext, task
 
 
 @task(executor="thread")
@@ -37,6 +39,31 @@ def failing_dag() -> DAG:
     """Return a DAG whose last task raises."""
     with DAG("failing") as dag:
         explode(total(rows()))
+    return dag
+
+
+begun: Queue[str] = Queue()  #: ids of runs of `waiting_dag` whose first task has begun
+may_go_on = threading.Event()
+
+
+@task(executor="thread")
+def first(context: TaskContext) -> None:
+    from tests import faces  # its queue and event cannot be sent to a kernel, and need not be
+
+    faces.begun.put(context.run.run_id)
+    assert faces.may_go_on.wait(20)
+
+
+@task(executor="thread")
+def after() -> None:
+    pass
+
+
+def waiting_dag() -> DAG:
+    """Return a DAG whose first task waits until it `may_go_on`, and the second one for the first."""
+    may_go_on.clear()
+    with DAG("waiting") as dag:
+        first() >> after()
     return dag
 
 

@@ -13,7 +13,7 @@ from ipywidgets import Widget
 
 from ppacer_nb.authoring import registry
 from ppacer_nb.magics import PpacerMagics
-from tests.faces import Shell, failing_dag, sales_dag
+from tests.faces import Shell, begun, failing_dag, may_go_on, sales_dag, waiting_dag
 from tests.kernels.lab import write_notebook
 
 
@@ -162,6 +162,12 @@ def test_sql_shows_a_table_and_keeps_rows(shell: Shell) -> None:
         ("%ppacer trigger sales -p city", "is not of the form NAME=VALUE"),
         ("%ppacer trigger sales --date tomorrow", "is not an ISO date"),
         ("%ppacer show sales/x", "No run 'sales/x'"),
+        ("%ppacer restart sales", "DAG 'sales' has not run yet"),
+        ("%ppacer restart", "the following arguments are required: RUN"),
+        ("%ppacer clear sales", "the following arguments are required: TASK"),
+        ("%ppacer mark sales rows skipped", "invalid choice: 'skipped'"),
+        ("%ppacer pause saels", "did you mean 'sales'?"),
+        ("%ppacer unpause sales", "DAG 'sales' is not paused"),
         ("%ppacer runs -n 0", "too few"),
         ("%ppacer sql DROP TABLE events", "only one SELECT"),
         ("%ppacer sql SELECT nothing FROM dag_runs", "nothing"),
@@ -173,7 +179,7 @@ def test_sql_shows_a_table_and_keeps_rows(shell: Shell) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(shell: Shell, command: str, sentence: str) -> None:
-    if "start" not in command:
+    if not command.startswith("%ppacer start"):
         sales_dag()
         shell.run("%ppacer start")
     assert sentence.lower() in shell.run(command).lower()
@@ -226,6 +232,12 @@ def test_help_names_every_command(shell: Shell) -> None:
         ("%ppacer logs sales t", ["total"]),
         ("%ppacer trigger sales --", ["--date"]),
         ("%ppacer help tr", ["trigger"]),
+        ("%ppacer restart sales/", None),
+        ("%ppacer clear sales rows ", ["total"]),
+        ("%ppacer mark sales to", ["total"]),
+        ("%ppacer mark sales total ", ["failed", "success"]),
+        ("%ppacer cancel sales r", ["rows"]),
+        ("%ppacer pause ", ["sales"]),
         ("x = 1\n%ppacer trigger s", ["sales"]),
     ],
 )
@@ -238,6 +250,88 @@ def test_tab_completes_commands_dags_runs_and_tasks(
     with provisionalcompleter():
         found = [c.text for c in shell.shell.Completer.completions(line, len(line))]
     assert sorted(found) == sorted([run_id] if expected is None else expected)
+
+
+@pytest.fixture
+def failed(shell: Shell) -> str:
+    """A run whose last task failed."""
+    failing_dag()
+    shell.run("%ppacer start --executor thread")
+    return finished_run(shell, "failing")
+
+
+def wait_for_end(shell: Shell, run_id: str) -> str:
+    scheduler = _magics(shell)._session.scheduler
+    assert scheduler is not None
+    state = scheduler.end_of(run_id).result(30)
+    scheduler.flush()
+    return state.value
+
+
+def asked(shell: Shell) -> list[str]:
+    """All that was asked of runs and DAGs, as the history keeps it."""
+    query = """SELECT reason FROM run_events WHERE restarts > 0 UNION SELECT reason FROM dag_events
+               UNION SELECT reason FROM task_events WHERE attempt = 0"""
+    scheduler = _magics(shell)._session.scheduler
+    assert scheduler is not None
+    return sorted(reason for (reason,) in scheduler.history.sql(query).rows if reason)
+
+
+def test_a_failed_run_is_restarted(shell: Shell, failed: str) -> None:
+    assert f"Run {failed} goes on" in shell.run("%ppacer restart failing")
+    assert wait_for_end(shell, failed) == "failed"
+    page = shell.run("%ppacer show failing")
+    assert "gone on once after its end" in page
+    assert page.count("no good: 1") >= 2
+    assert asked(shell)[-1] == "restarted by analysis.ipynb"
+
+
+def test_tasks_are_run_again(shell: Shell, failed: str) -> None:
+    assert "total of run" in shell.run(f"%ppacer clear {failed} total")
+    wait_for_end(shell, failed)
+    shown = shell.run("%ppacer sql SELECT task_id FROM task_runs WHERE attempt = 2 ORDER BY task_id")
+    assert "explode" in shown
+    assert "total" in shown
+    assert "2 rows" in shown
+    assert "has no task 'totl'" in shell.run(f"%ppacer clear {failed} totl")
+
+
+def test_a_failure_is_taken_for_a_success(shell: Shell, failed: str) -> None:
+    assert "Task explode of run" in shell.run("%ppacer mark failing explode success")
+    assert wait_for_end(shell, failed) == "success"
+    assert "clear a task to run it again" in shell.run("%ppacer restart failing")
+    assert "is success already" in shell.run("%ppacer mark failing explode success")
+    assert asked(shell) == ["explode marked success by analysis.ipynb"]
+
+
+def test_a_task_of_a_run_is_cancelled(shell: Shell) -> None:
+    waiting_dag()
+    shell.run("%ppacer start --executor thread")
+    shell.run("%ppacer trigger waiting")
+    run_id = begun.get(timeout=20)
+    assert f"Task after of run {run_id} is being cancelled" in shell.run("%ppacer cancel waiting after")
+    assert "has ended, its state is cancelled" in shell.run("%ppacer cancel waiting after")
+    may_go_on.set()
+    assert wait_for_end(shell, run_id) == "failed"
+    assert "No unfinished run" in shell.run("%ppacer cancel waiting after")
+    assert asked(shell) == ["cancelled by analysis.ipynb"]
+
+
+def test_a_dag_is_paused_and_unpaused(shell: Shell) -> None:
+    sales_dag(schedule="15 6 * * 1-5")
+    shell.run("%ppacer start")
+    assert "sales is paused" in shell.run("%ppacer pause sales")
+    for command in ("dags", "status"):
+        assert "paused" in shell.run(f"%ppacer {command}")
+    assert "paused already" in shell.run("%ppacer pause sales")
+    assert finished_run(shell, "sales")
+    with provisionalcompleter():
+        line = "%ppacer unpause "
+        assert [c.text for c in shell.shell.Completer.completions(line, len(line))] == ["sales"]
+    shown = shell.run("%ppacer unpause sales")
+    assert "sales is scheduled again: next " in shown
+    assert "paused" not in shell.run("%ppacer dags")
+    assert asked(shell) == ["paused by analysis.ipynb", "unpaused by analysis.ipynb"]
 
 
 @pytest.mark.timeout(60)

@@ -7,15 +7,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 import pytest
 
-from ppacer_nb.errors import AlreadyRunning, NotFound, NotRunning, StoreLocked
+from ppacer_nb.errors import (
+    AlreadyRunning,
+    InvalidOption,
+    NotFound,
+    NotRunning,
+    SchedulerError,
+    StoreLocked,
+)
 from ppacer_nb.model.overview import SchedulerInfo
 from ppacer_nb.scheduler.offline import OfflineScheduler
 from ppacer_nb.server.address import Address, publish, published
@@ -212,6 +219,58 @@ def test_the_client_can_trigger_cancel_and_follow(remote: RemoteScheduler) -> No
         remote.cancel(run_id)
     with pytest.raises(NotFound, match="no DAG 'nothing'"):
         remote.trigger("nothing")
+
+
+def test_the_client_can_steer_runs_and_dags(remote: RemoteScheduler) -> None:
+    local = remote.local  # type: ignore[attr-defined]
+    (run_id,) = (run.run_id for run in remote.history.runs(dag_id="failing"))
+
+    def end(ask: Callable[..., None], *args: Any, by: str = "test") -> RunState:
+        ask(run_id, *args, by=by)
+        state: RunState = local.end_of(run_id).result(30)
+        return state
+
+    assert end(remote.restart) is RunState.FAILED
+    assert end(remote.clear, ["rows", "total"]) is RunState.FAILED
+    assert end(remote.mark, "explode", "success", by="") is RunState.SUCCESS
+    with pytest.raises(NotFound, match="no unfinished run"):
+        remote.cancel_task(run_id, "total")
+    with pytest.raises(InvalidOption, match="success or failed, not 'great'"):
+        remote.mark(run_id, "total", "great")
+    with pytest.raises(SchedulerError, match="clear a task to run it again"):
+        remote.restart(run_id)
+    with pytest.raises(InvalidOption, match="name the tasks"):
+        remote.clear(run_id, [])
+    local.flush()
+    run = remote.history.run(run_id)
+    assert run is not None
+    assert run.restarts == 3
+    reasons = remote.history.sql("SELECT reason FROM run_events WHERE state = 'queued' AND restarts > 0").rows
+    assert reasons == [
+        *(["restarted by test"], ["rows, total cleared by test"], ["explode marked success by API"]),
+    ]
+    remote.pause("sales")
+    assert {dag.dag_id: dag.paused for dag in remote.dags()} == {"failing": False, "sales": True}
+    remote.unpause("sales")
+    with pytest.raises(SchedulerError, match="is not paused"):
+        remote.unpause("sales")
+
+
+def test_without_a_scheduler_nothing_can_be_steered(remote: RemoteScheduler, tmp_path: Path) -> None:
+    (run_id,) = (run.run_id for run in remote.history.runs(dag_id="failing"))
+    remote.stop(wait=timedelta(0))
+    with OfflineScheduler(tmp_path / "s.duckdb") as offline:
+        asks: list[Callable[[], None]] = [
+            lambda: offline.restart(run_id),
+            lambda: offline.clear(run_id, ["rows"]),
+            lambda: offline.mark(run_id, "rows", "failed"),
+            lambda: offline.cancel_task(run_id, "rows"),
+            lambda: offline.pause("sales"),
+            lambda: offline.unpause("sales"),
+        ]
+        for ask in asks:
+            with pytest.raises(NotRunning, match=r"no scheduler is running here to .*%ppacer start"):
+                ask()
 
 
 def test_without_the_token_nothing_is_told(remote: RemoteScheduler) -> None:

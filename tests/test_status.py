@@ -27,7 +27,7 @@ def test_every_failure_ends_its_task() -> None:
 @pytest.mark.parametrize("state", [*RunState, *AttemptState])
 def test_nothing_follows_a_final_state_and_something_every_other(state: RunState | AttemptState) -> None:
     followers = [other for other in type(state) if state.may_become(other)]  # type: ignore[arg-type]
-    goes_on = [RunState.RUNNING] if isinstance(state, RunState) else []  # when tasks of it are cleared
+    goes_on = [RunState.QUEUED] if isinstance(state, RunState) else []  # when it is restarted
     assert followers == goes_on if state.is_terminal else followers
     assert state not in followers
 
@@ -41,7 +41,7 @@ def test_which_moves_a_run_makes() -> None:
         ("running", "success"),
         ("running", "failed"),
         ("running", "cancelled"),
-        *((end, "running") for end in ("success", "failed", "cancelled")),  # its tasks were cleared
+        *((end, "queued") for end in ("success", "failed", "cancelled")),  # it was restarted
     }
 
 

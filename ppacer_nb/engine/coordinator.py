@@ -6,79 +6,26 @@ order. The records ahead of a `Start` must be on disk before it is carried out.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
-from ppacer_nb.engine.notifications import notification_of
-from ppacer_nb.engine.queue import Limits, ReadyQueue, ReadyTask
-from ppacer_nb.engine.run_machine import RunMachine, replay
-from ppacer_nb.engine.timers import Timers
-from ppacer_nb.engine.timetable import Decision, Timetable
-from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
+from ppacer_nb.engine.commands import Command, Release, Stop
+from ppacer_nb.engine.control import Control
+from ppacer_nb.engine.run_machine import RunMachine
+from ppacer_nb.engine.runs import DagEntry, PointDue, RetryDue
+from ppacer_nb.engine.timetable import Decision, Served, Timetable
+from ppacer_nb.errors import InvalidOption, SchedulerError
 from ppacer_nb.model.attempt import Failed, Held, Outcome
-from ppacer_nb.model.dag import DagSpec, did_you_mean
+from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.durations import format_duration
-from ppacer_nb.model.events import Event, EventOfRun, RunEvent, ScheduleEvent, TaskEvent
-from ppacer_nb.model.ids import AttemptKey, dag_id_of, run_id_of
+from ppacer_nb.model.events import DagEvent, RunEvent, ScheduleEvent
+from ppacer_nb.model.ids import AttemptKey, run_id_of
 from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 
 
-class _PointDue(NamedTuple):
-    dag_id: str
-
-
-class _RetryDue(NamedTuple):
-    run_id: str
-    task_id: str
-
-
-@dataclass(slots=True)
-class DagEntry:
-    """A DAG that is scheduled, and its unfinished runs."""
-
-    timetable: Timetable
-    next_point: datetime | None = None
-    active: set[str] = field(default_factory=set)  #: ids of its running runs
-    waiting: deque[str] = field(default_factory=deque)  #: ids of its queued runs
-    problem: str = ""  #: why its schedule stands still, where it does
-    last_manual: datetime | None = None  #: the last logical date that a manual run was given
-
-    @property
-    def dag(self) -> DagSpec:
-        """The version that new runs use."""
-        return self.timetable.dag
-
-    @property
-    def room(self) -> int:
-        """How many runs may be made before one would have to wait."""
-        return max(0, self.dag.max_active_runs - len(self.active) - len(self.waiting))
-
-    def free_instant(self, now: datetime) -> datetime:
-        """Return `now`, or the first instant after it that no manual run has stood for."""
-        if self.last_manual is not None:
-            now = max(now, self.last_manual + timedelta(microseconds=1))
-        self.last_manual = now
-        return now
-
-
-class Coordinator:
+class Coordinator(Control):
     """Decides for all DAGs of one scheduler."""
-
-    def __init__(self, limits: Limits, runs_folder: Path) -> None:
-        self.dags: dict[str, DagEntry] = {}
-        self.runs: dict[str, RunMachine] = {}  #: unfinished ones
-        self.held: dict[AttemptKey, Held] = {}  #: failed attempts whose kernels stay, the oldest first
-        self.queue = ReadyQueue(limits)
-        self.draining = False
-        self._runs_folder = runs_folder
-        self._timers: Timers[_PointDue | _RetryDue | AttemptKey] = Timers()
-        self._freed: deque[str] = deque()  # ids of DAGs of which a run has ended
-        self._out: list[Command] = []
 
     @property
     def next_wakeup(self) -> datetime | None:
@@ -101,10 +48,12 @@ class Coordinator:
         """
         self._check_pools(dag)
         old = self.dags.get(dag.id)
-        entry = DagEntry(self._timetable(dag, old, accounted, now))
+        if old is not None and dag.id in self.paused and not _same_points(old.dag, dag):
+            self._pass_over(old, now)
+        entry = DagEntry(self._timetable(dag, old, accounted, now), scheduled=scheduled)
         if old is not None:
             entry.active, entry.waiting, entry.last_manual = old.active, old.waiting, old.last_manual
-            self._timers.cancel(_PointDue(dag.id))
+            self._timers.cancel(PointDue(dag.id))
         self.dags[dag.id] = entry
         self._begin_runs(entry, now)  # this version may have more room
         if scheduled:
@@ -164,57 +113,43 @@ class Coordinator:
         """Note that the kernel of a failed attempt is held no more."""
         self.held.pop(key, None)
 
-    def resume(
-        self, run_id: str, task_id: str, history: Sequence[EventOfRun], now: datetime, *, by: str
-    ) -> list[Command]:
-        """Let a failed task go on in the kernel that was held for it, and then what is downstream of it.
-
-        `history` is all that happened to the run, if that has ended.
+    def pause(self, dag_id: str, now: datetime, *, by: str) -> list[Command]:
+        """Make no scheduled runs of a DAG from now on. Its runs go on, and it can be triggered.
 
         Raises
         ------
         NotFound
-            If its DAG is not defined, or has no such task.
+            If no DAG has that id.
         SchedulerError
-            If no kernel is held for it, the scheduler is stopping, or a task downstream of it runs.
+            If it is paused already.
         """
-        machine = self._machine(run_id, history)
-        if task_id not in machine.tasks:
-            known = f"{did_you_mean(task_id, machine.tasks)}: there are {', '.join(machine.tasks)}"
-            raise NotFound(f"run {run_id!r} has no task {task_id!r}{known}.")
-        key = AttemptKey(run_id, task_id, machine.tasks[task_id].attempt)
-        if key not in self.held:
-            raise SchedulerError(f"no kernel is held for task {task_id!r} of run {run_id!r}: {_WHY_NOT_HELD}")
-        self._check_may_clear(machine, [task_id])
-        self._out.append(Keep(key))
-        del self.held[key]
-        self._clear(machine, [task_id], f"{task_id} resumed by {by}", now)
-        machine.tasks[task_id].resumes = key
+        entry = self._entry(dag_id)
+        if dag_id in self.paused:
+            raise SchedulerError(f"DAG {dag_id!r} is paused already.")
+        self.paused.add(dag_id)
+        self._timers.cancel(PointDue(dag_id))
+        entry.next_point = None
+        self._record(DagEvent(dag_id, True, now, f"paused by {by}"))
         return self._commands(now)
 
-    def cancel_run(self, run_id: str, reason: str, now: datetime) -> list[Command]:
-        """End a run early: nothing more of it starts, and what runs is asked to stop.
+    def unpause(self, dag_id: str, now: datetime, *, by: str) -> list[Command]:
+        """End the pause of a DAG: its points in it are skipped, or caught up if it is defined so.
 
         Raises
         ------
         NotFound
-            If no unfinished run has that id.
+            If no DAG has that id.
+        SchedulerError
+            If it is not paused.
         """
-        machine = self.runs.get(run_id)
-        if machine is None:
-            raise NotFound(f"no unfinished run {run_id!r}{did_you_mean(run_id, self.runs)}.")
-        self.queue.discard_run(run_id)
-        for key in machine.running:
-            self._out.append(Stop(key, timed_out=False, reason=reason))
-        for task_id, task in machine.tasks.items():
-            self._timers.cancel(_RetryDue(run_id, task_id))
-            if task.resumes is not None and task.state is not AttemptState.RUNNING:
-                self._out.append(Release(task.resumes))
-                task.resumes = None
-        entry = self.dags[dag_id_of(run_id)]
-        if run_id in entry.waiting:
-            entry.waiting.remove(run_id)
-        self._absorb(machine, machine.cancel(reason, now), now)
+        entry = self._entry(dag_id)
+        if dag_id not in self.paused:
+            raise SchedulerError(f"DAG {dag_id!r} is not paused.")
+        self._record(DagEvent(dag_id, False, now, f"unpaused by {by}"))
+        self._pass_over(entry, now)
+        self.paused.discard(dag_id)
+        if entry.scheduled:
+            self._serve_points(entry, now)
         return self._commands(now)
 
     def drain(self) -> None:
@@ -225,9 +160,9 @@ class Coordinator:
         """Do everything that is due at `now`."""
         while (due := self._timers.pop_due(now)) is not None:
             match due:
-                case _PointDue(dag_id):
+                case PointDue(dag_id):
                     self._serve_points(self.dags[dag_id], now)
-                case _RetryDue(run_id, task_id):
+                case RetryDue(run_id, task_id):
                     self._retry(run_id, task_id, now)
                 case _:
                     self._time_out(due)
@@ -240,40 +175,6 @@ class Coordinator:
             oldest = next(iter(self.held))
             del self.held[oldest]
             self._out.append(Release(oldest))
-
-    def _machine(self, run_id: str, history: Sequence[EventOfRun]) -> RunMachine:
-        """Return a run, as it is or as its history says; of its DAG the newest version counts."""
-        if run_id in self.runs:
-            return self.runs[run_id]
-        if not history:
-            raise NotFound(f"no run {run_id!r}{did_you_mean(run_id, self.runs)}.")
-        return replay(self._entry(dag_id_of(run_id)).dag, history)
-
-    def _check_may_clear(self, machine: RunMachine, task_ids: Sequence[str]) -> None:
-        if self.draining:
-            raise SchedulerError(f"the scheduler is stopping: run {machine.run_id!r} cannot go on.")
-        if machine.is_being_cancelled:
-            raise SchedulerError(f"run {machine.run_id!r} is being cancelled: wait for its end.")
-        for id in machine.with_downstream(task_ids):
-            if machine.tasks[id].state is AttemptState.RUNNING:
-                raise SchedulerError(f"task {id!r} of run {machine.run_id!r} runs now: wait for its end.")
-
-    def _clear(self, machine: RunMachine, task_ids: Sequence[str], reason: str, now: datetime) -> None:
-        """Let tasks run again, with what is downstream of them, be it that their run has ended."""
-        cleared = set(machine.with_downstream(task_ids))
-        for key in [k for k in self.held if k.run_id == machine.run_id and k.task_id in cleared]:
-            del self.held[key]
-            self._out.append(Release(key))
-        self.runs[machine.run_id] = machine
-        self.dags[machine.dag.id].active.add(machine.run_id)
-        self._absorb(machine, machine.clear(task_ids, reason, now), now)
-
-    def _entry(self, dag_id: str) -> DagEntry:
-        try:
-            return self.dags[dag_id]
-        except KeyError:
-            known = f": there are {', '.join(self.dags)}" if self.dags else ": none is defined yet"
-            raise NotFound(f"no DAG {dag_id!r}{did_you_mean(dag_id, self.dags)}{known}.") from None
 
     def _check_pools(self, dag: DagSpec) -> None:
         pools = self.queue.limits.pools
@@ -295,14 +196,21 @@ class Coordinator:
 
     def _serve_points(self, entry: DagEntry, now: datetime) -> None:
         """Make the runs that are due, and set the timer for the next point."""
-        if self.draining:
+        if self.draining or entry.dag.id in self.paused:
             return
-        served = entry.timetable.due(now, most=entry.room)
+        self._take_in(entry, entry.timetable.due(now, most=entry.room), now)
+
+    def _pass_over(self, entry: DagEntry, now: datetime) -> None:
+        """Account for the points of a pause up to `now`, unless they are caught up."""
+        if entry.scheduled and not entry.dag.catchup:
+            self._take_in(entry, entry.timetable.passed_over(now), now)
+
+    def _take_in(self, entry: DagEntry, served: Served, now: datetime) -> None:
         entry.timetable, entry.next_point, entry.problem = served.timetable, served.next, served.problem
         for decision in served.decisions:
             self._carry_out(entry, decision, now)
         if entry.next_point is not None and entry.next_point > now:
-            self._timers.set(entry.next_point, _PointDue(entry.dag.id))
+            self._timers.set(entry.next_point, PointDue(entry.dag.id))
 
     def _carry_out(self, entry: DagEntry, decision: Decision, now: datetime) -> None:
         dag_id, run_type = entry.dag.id, decision.run_type
@@ -341,40 +249,10 @@ class Coordinator:
         self._record(created)
         self._begin_runs(entry, now)
 
-    def _begin_runs(self, entry: DagEntry, now: datetime) -> None:
-        while entry.waiting and len(entry.active) < entry.dag.max_active_runs and not self.draining:
-            machine = self.runs[entry.waiting.popleft()]
-            entry.active.add(machine.run_id)
-            self._absorb(machine, machine.begin(now), now)
-
-    def _absorb(self, machine: RunMachine, events: Iterable[Event], now: datetime) -> None:
-        """Record what a run decided, queue what became ready, and let go of a run that has ended."""
-        for event in events:
-            self._record(event)
-            if isinstance(event, TaskEvent):
-                self._follow_up(machine, event)
-        while machine.ready:
-            task = machine.tasks[machine.ready.popleft()].spec
-            self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool))
-        if machine.state.is_terminal:
-            del self.runs[machine.run_id]
-            self.dags[machine.dag.id].active.discard(machine.run_id)
-            self._freed.append(machine.dag.id)
-
-    def _follow_up(self, machine: RunMachine, event: TaskEvent) -> None:
-        if event.retry_at is not None:
-            self._timers.set(event.retry_at, _RetryDue(event.run_id, event.task_id))
-        notification = notification_of(event, machine.tasks[event.task_id].spec)
-        if notification is not None:
-            self._out.append(Notify(notification))
-
-    def _fill_freed_places(self, now: datetime) -> None:
-        """Begin what waited for a run of the same DAG to end."""
-        while self._freed:
-            entry = self.dags[self._freed.popleft()]
-            self._begin_runs(entry, now)
-            if entry.dag.catchup and entry.next_point is not None and entry.next_point <= now:
-                self._serve_points(entry, now)
+    def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
+        super()._fill_freed_place(entry, now)
+        if entry.dag.catchup and entry.next_point is not None and entry.next_point <= now:
+            self._serve_points(entry, now)
 
     def _retry(self, run_id: str, task_id: str, now: datetime) -> None:
         machine = self.runs[run_id]
@@ -393,27 +271,6 @@ class Coordinator:
             return False
         task = machine.tasks[key.task_id]
         return task.attempt == key.attempt and task.state is AttemptState.RUNNING
-
-    def _commands(self, now: datetime) -> list[Command]:
-        """Start what may start, and hand out everything decided since the last call."""
-        self._fill_freed_places(now)
-        while not self.draining and (ready := self.queue.take()) is not None:
-            machine = self.runs[ready.run_id]
-            event = machine.start_attempt(ready.task_id, now)
-            self._record(event)
-            job = machine.job(ready.task_id, self._runs_folder, event.attempt)
-            self._out.append(Start(job, job.task.options.executor))
-        commands, self._out = self._out, []
-        return commands
-
-    def _record(self, event: Event) -> None:
-        self._out.append(Record(event))
-
-
-_WHY_NOT_HELD = (
-    "the task says with hold_on_failure='30m' that its kernel is to be held, and it is held until that time, "
-    "until a newer one needs the room, or until it ends."
-)
 
 
 def _same_points(old: DagSpec, new: DagSpec) -> bool:

@@ -18,9 +18,12 @@ _KINDS: dict[AttemptState, NotificationKind] = {
 
 
 def notification_of(event: TaskEvent, task: TaskSpec) -> Notification | None:
-    """Return what `event` calls for under the task's ``notify`` option, None if nothing."""
+    """Return what `event` calls for under the task's ``notify`` option, None if nothing.
+
+    What ended without an attempt was marked by somebody, who knows.
+    """
     kind = _KINDS.get(event.state)
-    if kind is None or kind not in task.options.notify:
+    if kind is None or not event.attempt or kind not in task.options.notify:
         return None
     return Notification(event.at, kind, event.run_id, event.task_id, event.attempt, _text(event))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -73,10 +73,10 @@ class ReadyQueue:
         if pool is not None:
             self._in_pool[pool] -= 1
 
-    def discard_run(self, run_id: str) -> None:
-        """Forget the waiting tasks of a run."""
+    def discard(self, run_id: str, task_ids: Collection[str]) -> None:
+        """Forget these tasks of a run, as far as they wait here."""
         for dag_id, tasks in list(self._by_dag.items()):
-            kept = deque(task for task in tasks if task.run_id != run_id)
+            kept = deque(task for task in tasks if task.run_id != run_id or task.task_id not in task_ids)
             if kept:
                 self._by_dag[dag_id] = kept
             else:

@@ -9,41 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ppacer_nb.engine.trigger_rules import Upstreams, Verdict, judge
+from ppacer_nb.engine.task_progress import TaskProgress
+from ppacer_nb.engine.trigger_rules import Upstreams, Verdict
 from ppacer_nb.model.attempt import Cancelled, Job, Outcome, Succeeded
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.run_info import RunInfo
-from ppacer_nb.model.task import TaskSpec
-from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, RunState
-
-
-@dataclass(slots=True)
-class TaskProgress:
-    """How far a task has come in this run."""
-
-    spec: TaskSpec
-    upstreams: Upstreams
-    state: AttemptState | None = None  #: None: waits for its upstreams
-    attempt: int = 0  #: the latest; 0: none yet
-    failures: int = 0  #: failed attempts, which use up the retries
-    queued_at: datetime | None = None
-    retry_at: datetime | None = None
-    value: Value | None = None
-    worker: str = ""  #: who runs the latest attempt, in words
-    resumes: AttemptKey | None = None  #: the attempt in whose held kernel the next one goes on
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the task is done in this run."""
-        return self.state is not None and self.state.ends_task
 
 
 class RunMachine:
@@ -77,6 +55,17 @@ class RunMachine:
         return self._cancel_reason is not None and not self.state.is_terminal
 
     @property
+    def unsuccessful(self) -> list[str]:
+        """The tasks that did not end well, or not at all."""
+        good = (AttemptState.SUCCESS, AttemptState.SKIPPED)
+        return [id for id, task in self.tasks.items() if task.state not in good]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every task has ended."""
+        return not self._open
+
+    @property
     def running(self) -> list[AttemptKey]:
         """The attempts whose body has started and not ended."""
         return [
@@ -94,7 +83,7 @@ class RunMachine:
         """Decide for every task that has not begun; after `begin`, or after a replay."""
         if self._cancel_reason is not None:
             self._cancel_rest(self._cancel_reason, now)
-        self._undecided.extend(id for id, task in self.tasks.items() if task.state is None)
+        self._undecided = deque(id for id, task in self.tasks.items() if task.state is None)
         return self._settle(now)
 
     def start_attempt(self, task_id: str, now: datetime) -> TaskEvent:
@@ -109,8 +98,9 @@ class RunMachine:
     def end_attempt(self, task_id: str, outcome: Outcome, now: datetime) -> list[EventOfRun]:
         """Note how the running attempt of a task ended, and everything that follows from it."""
         task = self.tasks[task_id]
-        task.resumes = None
-        self._emit(self._ending(task, outcome, now))
+        ending = self._ending(task, outcome, now)
+        task.resumes, task.is_being_cancelled = None, False
+        self._emit(ending)
         return self._settle(now)
 
     def retry(self, task_id: str, now: datetime) -> None:
@@ -131,20 +121,37 @@ class RunMachine:
         self._cancel_rest(reason, now)
         return self._settle(now)
 
-    def clear(self, task_ids: Collection[str], reason: str, now: datetime) -> list[EventOfRun]:
-        """Let tasks that have ended run again, with all downstream of them that has; the run goes on then.
+    def cancel_task(self, task_id: str, reason: str, now: datetime) -> list[EventOfRun]:
+        """End a task that waits. One that runs has to be stopped by its executor."""
+        self._emit(self._without_attempt(self.tasks[task_id], AttemptState.CANCELLED, now, reason))
+        return self._settle(now)
 
-        Their retries are counted from the start again. `reason` says who asked for it.
+    def clear(self, task_ids: Collection[str], reason: str, now: datetime) -> list[EventOfRun]:
+        """Let tasks run again, with all downstream of them; a run that has ended waits to `begin` then.
+
+        Their retries are counted from the start again. `reason` says who asked for it. None of them may run.
         """
-        if self.state.is_terminal:
-            created, version, tasks = self.created, self.dag.version, len(self.dag.tasks)
-            self._emit(
-                replace(created, version=version, tasks=tasks, state=RunState.RUNNING, at=now, reason=reason)
-            )
+        self._go_on(reason, now)
         for id in self.with_downstream(task_ids):
-            if self.tasks[id].has_ended:
-                self._emit(self._without_attempt(self.tasks[id], AttemptState.CLEARED, now, reason))
-        return self.resume(now)
+            self._clear(self.tasks[id], reason, now)
+        return self._settle(now)
+
+    def mark(self, task_id: str, state: AttemptState, reason: str, now: datetime) -> list[EventOfRun]:
+        """Let a task that does not run have ended in `state`; a run that has ended waits to `begin` then.
+
+        What is downstream of a task that had ended is decided anew: what never started starts if it may now,
+        a success that may not have started is one no more. What has seen the outcome of a task that runs now
+        runs again itself. Nothing downstream of a task that had ended may run.
+        """
+        task = self.tasks[task_id]
+        had_ended = task.has_ended
+        self._go_on(reason, now)
+        self._clear(task, reason, now)
+        value = task.value if state is AttemptState.SUCCESS else None
+        self._emit(replace(self._without_attempt(task, state, now, reason), value=value))
+        if had_ended:
+            self._decide_anew_after(task_id, reason, now)
+        return self._settle(now)
 
     def with_downstream(self, task_ids: Collection[str]) -> list[str]:
         """Return these tasks and everything downstream of them, upstream before downstream."""
@@ -157,7 +164,8 @@ class RunMachine:
     def job(self, task_id: str, runs_folder: Path, attempt: int) -> Job:
         """Return what an executor needs to run this attempt."""
         task = self.tasks[task_id]
-        inputs = {id: self.tasks[id].value for id in self.dag.data_upstreams[task_id]}
+        upstreams = {id: self.tasks[id] for id in self.dag.data_upstreams[task_id]}
+        inputs = {id: t.value for id, t in upstreams.items() if t.state is AttemptState.SUCCESS}
         # Where another attempt follows by itself, nobody looks into the kernel of this one.
         is_last = task.resumes is not None or task.failures >= task.spec.options.retries
         return Job(
@@ -181,18 +189,27 @@ class RunMachine:
     def apply(self, event: EventOfRun) -> None:
         """Take in one event of this run's history."""
         if isinstance(event, RunEvent):
-            if self.state.is_terminal:  # it goes on, maybe on another version of its DAG
-                self._cancel_reason = None
-                self.created = replace(self.created, version=event.version, tasks=event.tasks)
+            if self.state.is_terminal:
+                self._apply_going_on(event)
             elif event.state is RunState.RUNNING and event.reason:
                 self._cancel_reason = event.reason
             self.state = event.state
         elif event.task_id in self.tasks:  # another version of the DAG may have had it
             self._apply_to_task(self.tasks[event.task_id], event)
 
+    def _apply_going_on(self, event: RunEvent) -> None:
+        """The run goes on after its end, maybe on another version of its DAG."""
+        self._cancel_reason = None
+        self.created = replace(
+            self.created, version=event.version, tasks=event.tasks, restarts=event.restarts
+        )
+        for task in self.tasks.values():
+            if task.state is not None and not task.has_ended:  # its scheduler died before its retry was due
+                self._forget(task)
+
     def _apply_to_task(self, task: TaskProgress, event: TaskEvent) -> None:
         if event.state is AttemptState.CLEARED:
-            self._forget_end(task)
+            self._forget(task)
             return
         task.state = event.state
         task.attempt = max(task.attempt, event.attempt)
@@ -200,22 +217,52 @@ class RunMachine:
         if event.state is AttemptState.UP_FOR_RETRY:
             task.failures += 1
         if event.state.ends_task:
-            task.value = event.value
+            task.value = event.value or task.value
             self._open -= 1
             for id in self.dag.downstreams[event.task_id]:
                 self.tasks[id].upstreams.add(event.state)
                 self._undecided.append(id)
 
-    def _forget_end(self, task: TaskProgress) -> None:
+    def _forget(self, task: TaskProgress) -> None:
         """Let a task be as if it had not begun; only its attempts go on being counted."""
-        if task.state is None or not task.state.ends_task:
-            return
-        for id in self.dag.downstreams[task.spec.id]:
-            self.tasks[id].upstreams.add(task.state, -1)
-        task.state = task.value = task.retry_at = task.queued_at = None
+        if task.state is not None and task.state.ends_task:
+            for id in self.dag.downstreams[task.spec.id]:
+                self.tasks[id].upstreams.add(task.state, -1)
+            self._open += 1
+        task.state = task.retry_at = task.queued_at = None
         task.failures = 0
-        self._open += 1
         self._undecided.append(task.spec.id)
+
+    def _go_on(self, reason: str, now: datetime) -> None:
+        """Let a run that has ended wait for its turn, on the version of the DAG that this machine has."""
+        if self.state.is_terminal:
+            self._emit(
+                replace(
+                    self.created,
+                    version=self.dag.version,
+                    tasks=len(self.dag.tasks),
+                    state=RunState.QUEUED,
+                    at=now,
+                    reason=reason,
+                    restarts=self.created.restarts + 1,
+                )
+            )
+
+    def _clear(self, task: TaskProgress, reason: str, now: datetime) -> None:
+        if task.state is not None or task.resumes is not None:
+            self._emit(self._without_attempt(task, AttemptState.CLEARED, now, reason))
+
+    def _decide_anew_after(self, changed: str, reason: str, now: datetime) -> None:
+        """Take back what was decided downstream of a task that has ended in another state now."""
+        ended_anew, runs_again = {changed}, set[str]()
+        for id, task in self.tasks.items():  # upstream before downstream
+            if not runs_again.isdisjoint(task.spec.upstreams):
+                runs_again.add(id)
+                self._clear(task, reason, now)
+            elif not ended_anew.isdisjoint(task.spec.upstreams) and not task.stands:
+                self._clear(task, reason, now)
+                self._decide(task, now, reason)
+                (ended_anew if task.has_ended else runs_again).add(id)
 
     def _cancel_rest(self, reason: str, now: datetime) -> None:
         for task in self.tasks.values():
@@ -227,6 +274,12 @@ class RunMachine:
         self._events.append(event)
 
     def _settle(self, now: datetime) -> list[EventOfRun]:
+        if self.state is not RunState.QUEUED or self._cancel_reason is not None:  # else `begin` comes to it
+            self._decide_all(now)
+        events, self._events = self._events, []
+        return events
+
+    def _decide_all(self, now: datetime) -> None:
         while self._undecided:
             task = self.tasks[self._undecided.popleft()]
             if task.state is None:
@@ -235,17 +288,16 @@ class RunMachine:
             self._emit(
                 replace(self.created, state=self._end_state(), at=now, reason=self._cancel_reason or "")
             )
-        events, self._events = self._events, []
-        return events
 
-    def _decide(self, task: TaskProgress, now: datetime) -> None:
-        verdict = judge(task.spec.options.trigger_rule, task.upstreams)
-        if verdict is Verdict.START:
+    def _decide(self, task: TaskProgress, now: datetime, reason: str = "") -> None:
+        verdict = task.verdict
+        if verdict is Verdict.START and self.state is not RunState.QUEUED:
             self._queue(task, now)
         elif verdict is Verdict.SKIP:
-            self._emit(self._without_attempt(task, AttemptState.SKIPPED, now, "by its trigger rule"))
+            reason = reason or "by its trigger rule"
+            self._emit(self._without_attempt(task, AttemptState.SKIPPED, now, reason))
         elif verdict is Verdict.UPSTREAM_FAILED:
-            self._emit(self._without_attempt(task, AttemptState.UPSTREAM_FAILED, now, ""))
+            self._emit(self._without_attempt(task, AttemptState.UPSTREAM_FAILED, now, reason))
 
     def _queue(self, task: TaskProgress, now: datetime) -> None:
         task.state, task.queued_at = AttemptState.QUEUED, now
@@ -274,7 +326,8 @@ class RunMachine:
         if isinstance(outcome, Cancelled):
             return ended(AttemptState.CANCELLED, reason=outcome.reason)
         options, error, held = task.spec.options, outcome.error, outcome.held
-        if self._cancel_reason is not None or task.failures >= options.retries or held is not None:
+        is_last = self._cancel_reason is not None or task.is_being_cancelled
+        if is_last or task.failures >= options.retries or held is not None:
             return ended(AttemptState.FAILED, error=error, held=held)
         retry_at = now + options.retry_wait(task.failures + 1)
         return ended(AttemptState.UP_FOR_RETRY, error=error, retry_at=retry_at)

@@ -86,7 +86,7 @@ class Timetable:
             while (point := table.next) is not None and point <= now:
                 late = now - point > ON_TIME
                 if late and not self.dag.catchup:
-                    decision, table = table._skip(point, now)
+                    decision, table = table._skip(point, now - ON_TIME)
                 elif most > 0 or not self.dag.catchup:
                     kind = ScheduleEventKind.CAUGHT_UP if late else ScheduleEventKind.REGULAR
                     decision, table = Decision(kind, point, point, 1), table._at(point)
@@ -98,15 +98,27 @@ class Timetable:
             return Served(decisions, table, None, str(error))
         return Served(decisions, table, point, "")
 
-    def _skip(self, first: datetime, now: datetime) -> tuple[Decision, Timetable]:
-        """Pass over the missed points from `first` on."""
+    def passed_over(self, now: datetime) -> Served:
+        """Return what becomes of the points up to `now` if none of them is to be served."""
+        decisions: list[Decision] = []
+        table: Timetable = self
+        try:
+            if (point := self.next) is not None and point <= now:
+                decision, table = self._skip(point, now + timedelta(microseconds=1))
+                decisions.append(decision)
+            return Served(decisions, table, table.next, "")
+        except InvalidSchedule as error:  # a schedule of the user's own
+            return Served(decisions, table, None, str(error))
+
+    def _skip(self, first: datetime, until: datetime) -> tuple[Decision, Timetable]:
+        """Pass over the points from `first` to before `until`."""
         table, last = self._at(first), first
         for count in range(1, MAX_COUNTED + 1):
             point = table.next
-            if point is None or now - point <= ON_TIME:
+            if point is None or point >= until:
                 return Decision(ScheduleEventKind.SKIPPED, first, last, count), table
             table, last = table._at(point), point
-        bound = now - ON_TIME - timedelta(microseconds=1)
+        bound = until - timedelta(microseconds=1)
         return Decision(ScheduleEventKind.SKIPPED, first, bound, None), replace(self, after=bound)
 
     def _at(self, point: datetime) -> Timetable:

@@ -16,8 +16,8 @@ from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 class RunEvent:
     """A run came into being or changed its state.
 
-    RUNNING with a reason says of a running run that it is to be cancelled, and of an ended one that tasks of
-    it are cleared.
+    QUEUED says of an ended run that it goes on, RUNNING with a reason of a running one that it is to be
+    cancelled.
     """
 
     run_id: str
@@ -30,11 +30,15 @@ class RunEvent:
     state: RunState
     at: datetime
     reason: str = ""  #: why, or by whom, where the state alone does not say it
+    restarts: int = 0  #: how often it has gone on after it had ended
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEvent:
-    """An attempt changed its state, or a task ended without one or was cleared (`attempt` is then 0)."""
+    """An attempt changed its state, or a task ended without one or was cleared (`attempt` is then 0).
+
+    A task that was marked ends without an attempt; one that had ended is cleared first.
+    """
 
     run_id: str
     task_id: str
@@ -64,5 +68,15 @@ class ScheduleEvent:
     run_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DagEvent:
+    """Somebody paused a DAG, or ended its pause."""
+
+    dag_id: str
+    paused: bool
+    at: datetime
+    reason: str  #: who asked for it
+
+
 EventOfRun = RunEvent | TaskEvent
-Event = EventOfRun | ScheduleEvent
+Event = EventOfRun | ScheduleEvent | DagEvent

@@ -24,12 +24,13 @@ class RunRecord:
     params: Mapping[str, Any]
     state: RunState
     created_at: datetime
-    started_at: datetime | None
+    started_at: datetime | None  #: for the last time, where it has gone on after its end
     ended_at: datetime | None
     reason: str
     tasks: int  #: how many tasks it has
     tasks_done: int  #: how many of them have ended, however
     tasks_failed: int  #: how many failed or could not start for a failure
+    restarts: int = 0  #: how often it has gone on after it had ended
 
     def duration(self, now: datetime) -> timedelta | None:
         """Return how long it ran, until `now` if it still runs; None before it began."""

@@ -51,6 +51,7 @@ class DagSummary:
     active_runs: int = 0
     queued_runs: int = 0
     problem: str = ""  #: why its schedule stands still, where it does
+    paused: bool = False  #: no scheduled runs of it are made
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -94,6 +94,94 @@ class SchedulerApi(Protocol):
 
     def cancel(self, run_id: str, *, by: str = "") -> None:
         """End an unfinished run early; raises NotFound if there is none of that id."""
+        ...
+
+    def cancel_task(self, run_id: str, task_id: str, *, by: str = "") -> None:
+        """End a task early that runs or waits; what follows is for the trigger rules downstream to say.
+
+        Raises
+        ------
+        NotFound
+            If there is no unfinished run of that id, or no such task in it.
+        SchedulerError
+            If the task has ended, or its run is being cancelled.
+        """
+        ...
+
+    def restart(self, run_id: str, *, by: str = "") -> None:
+        """Let a run go on that failed or was cancelled, also under an earlier scheduler.
+
+        It goes on with the newest version of its DAG, and takes its turn among the DAG's runs. Its tasks that
+        ended badly or never started run again, their retries counted anew. Successes stay, except those
+        downstream of a task that runs again: they have seen an outcome that counts no more.
+
+        Raises
+        ------
+        NotFound
+            If there is no such run, or its DAG is not defined.
+        SchedulerError
+            If the run has not ended, or it succeeded.
+        """
+        ...
+
+    def clear(self, run_id: str, task_ids: Sequence[str], *, by: str = "") -> None:
+        """Let tasks and all downstream of them run again, however they ended; a run that has ended goes on.
+
+        Raises
+        ------
+        InvalidOption
+            If no task is named.
+        NotFound
+            If there is no such run or task, or its DAG is not defined.
+        SchedulerError
+            If one of these tasks runs now, or the run is being cancelled.
+        """
+        ...
+
+    def mark(self, run_id: str, task_id: str, state: str, *, by: str = "") -> None:
+        """Take a task that has ended or waits for one that ended as "success" or "failed".
+
+        What is downstream is decided anew, and so is how the run ends: what could not start for this task
+        starts if it may now, and a success that may not have started is one no more. A run that has ended
+        goes on, with what never started in it too. A task marked success hands on the value of its last
+        success, None without one.
+
+        Raises
+        ------
+        InvalidOption
+            If it is another state.
+        NotFound
+            If there is no such run or task, or its DAG is not defined.
+        SchedulerError
+            If the task, or one downstream of it that would be decided anew, runs now; if the task is in that
+            state already; if the run is being cancelled.
+        """
+        ...
+
+    def pause(self, dag_id: str, *, by: str = "") -> None:
+        """Make no scheduled runs of a DAG until `unpause`, also after this scheduler has ended.
+
+        Its runs go on, and it can be triggered.
+
+        Raises
+        ------
+        NotFound
+            If no DAG of that id is defined.
+        SchedulerError
+            If it is paused already.
+        """
+        ...
+
+    def unpause(self, dag_id: str, *, by: str = "") -> None:
+        """End the pause of a DAG: its schedule points in it are skipped, with ``catchup`` caught up.
+
+        Raises
+        ------
+        NotFound
+            If no DAG of that id is defined.
+        SchedulerError
+            If it is not paused.
+        """
         ...
 
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:

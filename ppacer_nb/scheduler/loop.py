@@ -30,7 +30,7 @@ from ppacer_nb.model.attempt import (
     Released,
     Report,
 )
-from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent
+from ppacer_nb.model.events import DagEvent, Event, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import StopReport
@@ -134,6 +134,7 @@ class SchedulerLoop:
 
         def act(now: datetime) -> list[Command]:
             self._unheard.discard(answer)
+            self._carry_out_decided()  # what it reads of the history is all that was decided
             try:
                 result, commands = decide(self._coordinator, now)
             except Exception as error:  # the caller's, to whom it is handed
@@ -324,9 +325,9 @@ class SchedulerLoop:
     def _go_on(self, events: Sequence[Event], starts: Sequence[Start]) -> list[Command]:
         """Tell the listeners what they can read now, and begin what may begin."""
         for event in events:
-            if event.run_id is not None:
+            if not isinstance(event, DagEvent) and event.run_id is not None:
                 self._changed.add(event.run_id)
-            if isinstance(event, RunEvent | ScheduleEvent):
+            if not isinstance(event, TaskEvent):
                 self._changed.add(event.dag_id)
         for start in starts:
             if self._starting.pop(start.job.key, None) is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -46,7 +46,8 @@ class OfflineScheduler:
 
     def dags(self) -> list[DagSummary]:
         """Return the DAGs that were scheduled here, by id."""
-        return [summary_of(version) for version in self.history.dag_versions()]
+        paused = self.history.paused()
+        return [summary_of(version, paused) for version in self.history.dag_versions()]
 
     def progress(self, run_id: str) -> list[Progress]:
         """Nothing runs."""
@@ -67,6 +68,30 @@ class OfflineScheduler:
         """Raise NotRunning."""
         _not_running("cancel a run")
 
+    def cancel_task(self, run_id: str, task_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("cancel a task")
+
+    def restart(self, run_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("restart a run")
+
+    def clear(self, run_id: str, task_ids: Sequence[str], *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("run tasks again")
+
+    def mark(self, run_id: str, task_id: str, state: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("mark a task")
+
+    def pause(self, dag_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("pause a DAG")
+
+    def unpause(self, dag_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("unpause a DAG")
+
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Raise NotRunning."""
         _not_running("resume a task")
@@ -80,8 +105,8 @@ class OfflineScheduler:
         return lambda: None
 
 
-def summary_of(version: DagVersion) -> DagSummary:
-    """Return a DAG as only the history knows it."""
+def summary_of(version: DagVersion, paused: Collection[str]) -> DagSummary:
+    """Return a DAG as only the history knows it; `paused` are the ids of those that are."""
     return DagSummary(
         dag_id=version.dag_id,
         version=version.version,
@@ -90,6 +115,7 @@ def summary_of(version: DagVersion) -> DagSummary:
         description=version.description,
         tags=version.tags,
         defined=False,
+        paused=version.dag_id in paused,
     )
 
 

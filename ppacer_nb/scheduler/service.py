@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ppacer_nb.engine.commands import Command
-from ppacer_nb.engine.coordinator import Coordinator, DagEntry
+from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
+from ppacer_nb.engine.runs import DagEntry
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
@@ -75,13 +76,14 @@ class Scheduler:
         self.history = self._store.history
         try:
             self._accounted = self.history.last_points()
+            paused = self.history.paused()
             left = self._ends_of_interrupted_runs()
         except BaseException:
             self._store.close()
             raise
         self._notifier = Notifier(options.receivers, self._note_notification)
         self._loop = SchedulerLoop(
-            Coordinator(Limits(options.max_workers, options.pools), options.runs_folder),
+            Coordinator(Limits(options.max_workers, options.pools), options.runs_folder, paused),
             self._store.log,
             _executors(options, self._refused.update),
             default_executor=options.default_executor,
@@ -128,11 +130,11 @@ class Scheduler:
 
     def dags(self) -> list[DagSummary]:
         """Return all DAGs, also those known from the history only, by id."""
-        defined = self._loop.look(
-            lambda coordinator: {id: _defined(entry) for id, entry in coordinator.dags.items()}
+        defined, paused = self._loop.look(
+            lambda c: ({id: _defined(entry, id in c.paused) for id, entry in c.dags.items()}, set(c.paused))
         )
         for version in self.history.dag_versions():
-            defined.setdefault(version.dag_id, summary_of(version))
+            defined.setdefault(version.dag_id, summary_of(version, paused))
         return [defined[id] for id in sorted(defined)]
 
     def progress(self, run_id: str) -> list[Progress]:
@@ -176,8 +178,41 @@ class Scheduler:
 
     def cancel(self, run_id: str, *, by: str = "") -> None:
         """End an unfinished run early; raises NotFound if there is none of that id."""
-        reason = f"cancelled by {by}" if by else "cancelled"
-        self._loop.ask(lambda coordinator, now: (None, coordinator.cancel_run(run_id, reason, now)))
+        self._ask(lambda engine, now: engine.cancel_run(run_id, _cancelled(by), now))
+
+    def cancel_task(self, run_id: str, task_id: str, *, by: str = "") -> None:
+        """End a task early; the rest of its run goes on. See `SchedulerApi.cancel_task`."""
+        self._ask(lambda engine, now: engine.cancel_task(run_id, task_id, _cancelled(by), now))
+
+    def restart(self, run_id: str, *, by: str = "") -> None:
+        """Let a failed or cancelled run go on. See `SchedulerApi.restart`."""
+        self._ask(
+            lambda engine, now: engine.restart(run_id, self._history_of(run_id, engine), now, by=_who(by))
+        )
+
+    def clear(self, run_id: str, task_ids: Sequence[str], *, by: str = "") -> None:
+        """Let tasks and what is downstream of them run again. See `SchedulerApi.clear`."""
+        self._ask(
+            lambda engine, now: engine.clear(
+                run_id, task_ids, self._history_of(run_id, engine), now, by=_who(by)
+            )
+        )
+
+    def mark(self, run_id: str, task_id: str, state: str, *, by: str = "") -> None:
+        """Take a task for a success or a failure. See `SchedulerApi.mark`."""
+        self._ask(
+            lambda engine, now: engine.mark(
+                run_id, task_id, state, self._history_of(run_id, engine), now, by=_who(by)
+            )
+        )
+
+    def pause(self, dag_id: str, *, by: str = "") -> None:
+        """Make no scheduled runs of a DAG until `unpause`. See `SchedulerApi.pause`."""
+        self._ask(lambda engine, now: engine.pause(dag_id, now, by=_who(by)))
+
+    def unpause(self, dag_id: str, *, by: str = "") -> None:
+        """End the pause of a DAG. See `SchedulerApi.unpause`."""
+        self._ask(lambda engine, now: engine.unpause(dag_id, now, by=_who(by)))
 
     def end_of(self, run_id: str) -> Future[RunState]:
         """Return the future of how an unfinished run ends; of one that has ended already, its end.
@@ -203,12 +238,11 @@ class Scheduler:
 
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Let a failed task go on in the kernel that is held for it. See `SchedulerApi.resume`."""
-
-        def decide(coordinator: Coordinator, now: datetime) -> tuple[None, list[Command]]:
-            events = self._history_of(run_id, coordinator)
-            return None, coordinator.resume(run_id, task_id, events, now, by=by or "somebody")
-
-        self._loop.ask(decide)
+        self._ask(
+            lambda engine, now: engine.resume(
+                run_id, task_id, self._history_of(run_id, engine), now, by=_who(by)
+            )
+        )
 
     def stop(self, *, wait: timedelta) -> StopReport:
         """Stop: start nothing more, wait for what runs, cancel what is left then, close the store.
@@ -251,6 +285,9 @@ class Scheduler:
         """Return when all that was logged so far can be read."""
         self._store.log.flush()
 
+    def _ask(self, decide: Callable[[Coordinator, datetime], list[Command]]) -> None:
+        self._loop.ask(lambda coordinator, now: (None, decide(coordinator, now)))
+
     def _history_of(self, run_id: str, coordinator: Coordinator) -> list[EventOfRun]:
         """Return all that happened to a run that has ended; read where nothing can happen meanwhile."""
         if run_id in coordinator.runs:
@@ -271,6 +308,14 @@ class Scheduler:
 
     def _note_notification(self, notification: Notification, problems: str) -> None:
         self._store.log.row("notifications", notification_row(notification, problems))
+
+
+def _who(by: str) -> str:
+    return by or "somebody"
+
+
+def _cancelled(by: str) -> str:
+    return f"cancelled by {by}" if by else "cancelled"
 
 
 def _held(coordinator: Coordinator) -> list[HeldKernel]:
@@ -309,7 +354,7 @@ def _check_executors(dag: DagSpec, options: SchedulerOptions) -> None:
             )
 
 
-def _defined(entry: DagEntry) -> DagSummary:
+def _defined(entry: DagEntry, paused: bool) -> DagSummary:
     dag = entry.dag
     return DagSummary(
         dag_id=dag.id,
@@ -323,4 +368,5 @@ def _defined(entry: DagEntry) -> DagSummary:
         active_runs=len(entry.active),
         queued_runs=len(entry.waiting),
         problem=entry.problem,
+        paused=paused,
     )

@@ -186,6 +186,15 @@ def _trigger(request: _Handler, dag_id: str) -> Any:
     )
 
 
+def _clear(request: _Handler, run_id: str) -> Any:
+    tasks = [str(task) for task in request.body().get("tasks") or ()]
+    return request.api.clear(run_id, tasks, by=_by(request))
+
+
+def _mark(request: _Handler, run_id: str, task_id: str) -> Any:
+    return request.api.mark(run_id, task_id, str(request.body().get("state", "")), by=_by(request))
+
+
 def _by(request: _Handler) -> str:
     return str(request.body().get("by") or "API")
 
@@ -215,6 +224,8 @@ _ROUTES: list[tuple[str, str, Answer]] = [
     ("get", r"/api/dags", lambda r: r.api.dags()),
     ("get", r"/api/dags/([^/]+)/version", lambda r, d: r.api.history.dag_version(d, r.text("version"))),
     ("post", r"/api/dags/([^/]+)/trigger", _trigger),
+    ("post", r"/api/dags/([^/]+)/pause", lambda r, dag_id: r.api.pause(dag_id, by=_by(r))),
+    ("post", r"/api/dags/([^/]+)/unpause", lambda r, dag_id: r.api.unpause(dag_id, by=_by(r))),
     ("get", r"/api/runs", _runs),
     ("get", r"/api/run_ids", lambda r: r.api.history.run_ids(limit=r.number("limit", 200))),
     ("get", r"/api/counts", lambda r: r.api.history.counts()),
@@ -222,6 +233,10 @@ _ROUTES: list[tuple[str, str, Answer]] = [
     ("get", _RUN + "/progress", lambda r, run_id: r.api.progress(run_id)),
     ("get", _RUN + "/logs", _logs),
     ("post", _RUN + "/cancel", lambda r, run_id: r.api.cancel(run_id, by=_by(r))),
+    ("post", _RUN + "/restart", lambda r, run_id: r.api.restart(run_id, by=_by(r))),
+    ("post", _RUN + "/clear", _clear),
+    ("post", _RUN + r"/tasks/([^/]+)/cancel", lambda r, run_id, t: r.api.cancel_task(run_id, t, by=_by(r))),
+    ("post", _RUN + r"/tasks/([^/]+)/mark", _mark),
     ("post", _RUN + r"/tasks/([^/]+)/resume", lambda r, run_id, t: r.api.resume(run_id, t, by=_by(r))),
     ("post", r"/api/sql", _sql),
     ("post", r"/api/stop", lambda r: r.api.stop(wait=timedelta(seconds=r.body().get("wait_s") or 0))),

@@ -8,7 +8,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -128,6 +128,31 @@ class RemoteScheduler:
     def cancel(self, run_id: str, *, by: str = "") -> None:
         """End an unfinished run early; raises NotFound if there is none of that id."""
         self._http.post(f"runs/{quote(run_id)}/cancel", None, {"by": by})
+
+    def cancel_task(self, run_id: str, task_id: str, *, by: str = "") -> None:
+        """End a task early; the rest of its run goes on. See `SchedulerApi.cancel_task`."""
+        self._http.post(f"runs/{quote(run_id)}/tasks/{quote(task_id)}/cancel", None, {"by": by})
+
+    def restart(self, run_id: str, *, by: str = "") -> None:
+        """Let a failed or cancelled run go on. See `SchedulerApi.restart`."""
+        self._http.post(f"runs/{quote(run_id)}/restart", None, {"by": by})
+
+    def clear(self, run_id: str, task_ids: Sequence[str], *, by: str = "") -> None:
+        """Let tasks and what is downstream of them run again. See `SchedulerApi.clear`."""
+        self._http.post(f"runs/{quote(run_id)}/clear", None, {"tasks": list(task_ids), "by": by})
+
+    def mark(self, run_id: str, task_id: str, state: str, *, by: str = "") -> None:
+        """Take a task for a success or a failure. See `SchedulerApi.mark`."""
+        body = {"state": state, "by": by}
+        self._http.post(f"runs/{quote(run_id)}/tasks/{quote(task_id)}/mark", None, body)
+
+    def pause(self, dag_id: str, *, by: str = "") -> None:
+        """Make no scheduled runs of a DAG until `unpause`. See `SchedulerApi.pause`."""
+        self._http.post(f"dags/{quote(dag_id)}/pause", None, {"by": by})
+
+    def unpause(self, dag_id: str, *, by: str = "") -> None:
+        """End the pause of a DAG. See `SchedulerApi.unpause`."""
+        self._http.post(f"dags/{quote(dag_id)}/unpause", None, {"by": by})
 
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Let a failed notebook go on in the kernel that is held for it. See `SchedulerApi.resume`."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ppacer_nb.model.attempt import ErrorInfo, Files, Held, LogLine
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import DagEvent, Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.history import TaskShape
 from ppacer_nb.model.ids import AttemptKey, dag_id_of
 from ppacer_nb.model.notification import Notification
@@ -19,6 +19,7 @@ from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_DAG_STATES = {True: "paused", False: "unpaused"}
 
 Row = tuple[Any, ...]
 
@@ -43,9 +44,14 @@ def event_row(seq: int, event: Event) -> Row:
             *(seq, ts, "task", dag_id, event.run_id, event.task_id, event.attempt, event.state.value),
             *(_task_detail(event), data),
         )
-    detail = _run_detail(event) if isinstance(event, RunEvent) else _schedule_detail(event)
-    kind, state = ("run", event.state) if isinstance(event, RunEvent) else ("schedule", event.kind)
-    return (seq, ts, kind, event.dag_id, event.run_id, None, None, state.value, detail, None)
+    if isinstance(event, RunEvent):
+        restarts, detail = event.restarts or None, _run_detail(event)
+        return (seq, ts, "run", event.dag_id, event.run_id, None, restarts, event.state.value, detail, None)
+    if isinstance(event, DagEvent):
+        state, detail = _DAG_STATES[event.paused], _json({"reason": event.reason})
+        return (seq, ts, "dag", event.dag_id, None, None, None, state, detail, None)
+    detail = _schedule_detail(event)
+    return (seq, ts, "schedule", event.dag_id, event.run_id, None, None, event.kind.value, detail, None)
 
 
 def log_row(key: AttemptKey, line: int, entry: LogLine) -> Row:
@@ -100,6 +106,8 @@ def event_of(row: Row) -> Event:
     at, detail = ts.replace(tzinfo=UTC), json.loads(text) if text else {}
     if kind == "task":
         return _task_event(run_id, task_id, attempt, AttemptState(state), at, detail, data)
+    if kind == "dag":
+        return DagEvent(dag_id, state == _DAG_STATES[True], at, detail["reason"])
     if kind == "schedule":
         first, last = _instant(detail["first"]), _instant(detail["last"])
         return ScheduleEvent(dag_id, ScheduleEventKind(state), first, last, detail["count"], at, run_id)
@@ -114,6 +122,7 @@ def event_of(row: Row) -> Event:
         state=RunState(state),
         at=at,
         reason=detail.get("reason", ""),
+        restarts=attempt or 0,
     )
 
 

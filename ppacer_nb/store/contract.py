@@ -8,7 +8,7 @@ from typing import Any
 
 from ppacer_nb import values
 from ppacer_nb.model.attempt import ErrorInfo, LogLine
-from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import DagEvent, Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey, run_id_of
 from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 from ppacer_nb.store.store import Store
@@ -119,6 +119,24 @@ class StoreContract:
             self.wrote(store, self.run_event(RunState.QUEUED, run_id=f"{dag_id}/{number}", dag_id=dag_id))
         assert [run.run_id for run in store.history.runs()] == ["a/2", "b/1", "a/0"]
         assert [run.run_id for run in store.history.runs(dag_id="a", limit=1)] == ["a/2"]
+
+    def test_a_run_that_goes_on_after_its_end_stays_one_run_in_its_place(self, store: Store) -> None:
+        events: list[Event] = [self.run_event(RunState.QUEUED), self.run_event(RunState.FAILED)]
+        self.wrote(store, *events, self.run_event(RunState.QUEUED, run_id="sales/2"))
+        again = self.run_event(RunState.QUEUED, reason="restarted by Ola", version="newer", restarts=1)
+        self.wrote(store, again)
+        assert store.history.events(self.run_id) == [*events, again]
+        assert store.history.run_ids() == ["sales/2", self.run_id]
+        runs = [(run.run_id, run.state, run.version, run.restarts) for run in store.history.runs()]
+        assert runs == [
+            ("sales/2", RunState.QUEUED, "abc", 0),
+            (self.run_id, RunState.QUEUED, "newer", 1),
+        ]
+
+    def test_a_dag_is_paused_until_its_pause_ends(self, store: Store) -> None:
+        for paused in (True, False, True):
+            self.wrote(store, DagEvent("sales", paused, self.at, "by Ola"), DagEvent("b", True, self.at, ""))
+            assert store.history.paused() == ({"sales", "b"} if paused else {"b"})
 
     def test_log_lines_come_back_in_order_with_their_attributes(self, store: Store) -> None:
         keys = [AttemptKey(self.run_id, "load", 1), AttemptKey(self.run_id, "total", 1)]

@@ -23,7 +23,7 @@ from ppacer_nb.store.codec import event_of, task_shapes
 _RUNS = """
 WITH chosen AS (
     SELECT run_id, seq FROM events
-    WHERE kind = 'run' AND state = 'queued' {where}
+    WHERE kind = 'run' AND state = 'queued' AND attempt IS NULL {where}
     ORDER BY seq DESC LIMIT ?
 ), task_states AS (
     SELECT run_id, task_id, arg_max(state, seq) AS state
@@ -36,7 +36,7 @@ WITH chosen AS (
     FROM task_states GROUP BY run_id
 )
 SELECT r.run_id, r.dag_id, r.run_type, r.logical_date, r.version, r.params, r.state, r.created_at,
-       r.started_at, r.ended_at, r.reason, r.tasks, coalesce(c.done, 0), coalesce(c.failed, 0)
+       r.started_at, r.ended_at, r.reason, r.tasks, coalesce(c.done, 0), coalesce(c.failed, 0), r.restarts
 FROM (SELECT * FROM dag_runs WHERE run_id IN (SELECT run_id FROM chosen)) AS r
 JOIN chosen USING (run_id)
 LEFT JOIN counts AS c USING (run_id)
@@ -99,7 +99,8 @@ class History:
 
     def run_ids(self, *, limit: int = 200) -> list[str]:
         """Return the ids of the latest runs, the newest first."""
-        sql = "SELECT run_id FROM events WHERE kind = 'run' AND state = 'queued' ORDER BY seq DESC LIMIT ?"
+        sql = """SELECT run_id FROM events
+                 WHERE kind = 'run' AND state = 'queued' AND attempt IS NULL ORDER BY seq DESC LIMIT ?"""
         return [run_id for (run_id,) in self._rows(sql, [limit])]
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:
@@ -143,6 +144,12 @@ class History:
     def last_points(self) -> dict[str, datetime]:
         """Return, by DAG, the last schedule point that is accounted for."""
         return {dag_id: point.replace(tzinfo=UTC) for dag_id, point in self._rows(_LAST_POINTS)}
+
+    def paused(self) -> set[str]:
+        """Return the ids of the DAGs that are paused."""
+        sql = """SELECT dag_id FROM events WHERE kind = 'dag' GROUP BY dag_id
+                 HAVING arg_max(state, seq) = 'paused'"""
+        return {dag_id for (dag_id,) in self._rows(sql)}
 
     def dag_version(self, dag_id: str, version: str | None = None) -> DagVersion | None:
         """Return a version of a DAG, the newest unless one is named."""
@@ -225,7 +232,7 @@ def _utc(stored: datetime | None) -> datetime | None:
 
 def _run(row: tuple[Any, ...]) -> RunRecord:
     run_id, dag_id, run_type, point, version, params, state, created, started, ended, *rest = row
-    reason, tasks, done, failed = rest
+    reason, tasks, done, failed, restarts = rest
     return RunRecord(
         run_id=run_id,
         dag_id=dag_id,
@@ -241,6 +248,7 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
         tasks=tasks,
         tasks_done=done,
         tasks_failed=failed,
+        restarts=restarts,
     )
 
 

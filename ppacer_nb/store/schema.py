@@ -203,8 +203,59 @@ SELECT CASE attempt WHEN 0 THEN max(seq) ELSE min(seq) END AS seq, run_id, task_
 FROM task_events GROUP BY run_id, task_id, attempt;
 """
 
+# Runs may be restarted, and DAGs be paused. On a run's row of ``events``, ``attempt`` is how often the run
+# has gone on after its end, NULL for never: the row that made it is found without a look into ``detail``.
+_CONTROL = """
+CREATE OR REPLACE VIEW run_events AS
+SELECT seq, ts, run_id, dag_id, state,
+       detail->>'run_type' AS run_type,
+       make_timestamp((detail->>'logical_date')::BIGINT) AS logical_date,
+       detail->>'version' AS version,
+       detail->'params' AS params,
+       (detail->>'tasks')::INTEGER AS tasks,
+       coalesce(detail->>'reason', '') AS reason,
+       coalesce(attempt, 0) AS restarts
+FROM events WHERE kind = 'run';
+
+CREATE OR REPLACE VIEW dag_runs AS
+SELECT run_id,
+       any_value(dag_id) AS dag_id,
+       max(run_type) AS run_type,
+       max(logical_date) AS logical_date,
+       arg_max(state, seq) AS state,
+       min(ts) FILTER (state = 'queued') AS created_at,
+       CASE WHEN arg_max(state, seq) <> 'queued'
+            THEN max(ts) FILTER (state = 'running' AND reason = '') END AS started_at,  -- for the last time
+       CASE WHEN arg_max(state, seq) IN ('success', 'failed', 'cancelled') THEN max(ts) END AS ended_at,
+       ended_at - started_at AS duration,
+       arg_max(reason, seq) AS reason,
+       arg_max(version, seq) AS version,
+       max(params::VARCHAR)::JSON AS params,
+       arg_max(tasks, seq) AS tasks,
+       max(restarts) AS restarts
+FROM run_events GROUP BY run_id;
+
+CREATE VIEW dag_events AS
+SELECT seq, ts, dag_id, state AS event, coalesce(detail->>'reason', '') AS reason
+FROM events WHERE kind = 'dag';
+
+CREATE OR REPLACE VIEW dags AS
+SELECT dag_id,
+       arg_max(version, defined_at) AS version,
+       max(defined_at) AS defined_at,
+       arg_max(schedule, defined_at) AS schedule,
+       arg_max(timezone, defined_at) AS timezone,
+       arg_max(description, defined_at) AS description,
+       arg_max(tags, defined_at) AS tags,
+       count(DISTINCT version) AS versions,
+       coalesce(any_value(p.event) = 'paused', false) AS paused
+FROM dag_versions
+LEFT JOIN (SELECT dag_id, arg_max(event, seq) AS event FROM dag_events GROUP BY dag_id) AS p USING (dag_id)
+GROUP BY dag_id;
+"""
+
 #: The n-th entry brings a store from schema n to schema n + 1. Entries are added, never changed.
-MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING)
+MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING, _CONTROL)
 
 #: The schema that this version of ppacer_nb reads and writes.
 SCHEMA = len(MIGRATIONS)

@@ -120,6 +120,8 @@ def run_page(
     parts.append(_attempt_table(attempts, progress, reader))
     parts += [_error_note(attempt) for attempt in attempts if attempt.error is not None]
     parts += [_held_note(kernel, reader) for kernel in held if kernel.run_id == run.run_id]
+    if run.restarts:
+        parts.append(note(f"The run has gone on {_times(run.restarts)} after its end."))
     if run.reason and run.state.is_terminal:
         parts.append(note(f"The run ended as {run.state}: {run.reason}.", kind="warning"))
     return combine(*(part for part in parts if part.text or part.html))
@@ -165,6 +167,8 @@ def _dag_row(dag: DagSummary, reader: Reader) -> tuple[Cell, ...]:
     following = Cell(reader.when(dag.next_point), tooltip=f"{dag.next_point} UTC" if dag.next_point else "")
     if dag.problem:
         following = Cell("stopped", state=AttemptState.FAILED, tooltip=dag.problem)
+    elif dag.paused:
+        following = Cell("paused", tooltip=f"%ppacer unpause {dag.dag_id}")
     elif not dag.defined:
         following = Cell("not defined in this session")
     runs = f"{dag.active_runs}" + (f" + {dag.queued_runs} queued" if dag.queued_runs else "")
@@ -262,6 +266,10 @@ def _value_text(value: Any) -> str:
 def _is_numeric(result: QueryResult, column: int) -> bool:
     values = [row[column] for row in result.rows if row[column] is not None]
     return bool(values) and all(isinstance(value, int | float) for value in values)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _tasks(count: int) -> str:

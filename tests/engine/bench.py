@@ -11,9 +11,9 @@ from typing import Any
 from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
-from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Outcome, Succeeded
+from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Job, Outcome, Succeeded
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.values import Value
 
@@ -42,12 +42,16 @@ class Every:
 
 
 class Bench:
-    """Keeps the time, the events so far, and what runs; `said` are the commands since it was last read."""
+    """Keeps the time, the events so far, what executors were given, and what runs.
+
+    `said` are the commands since it was last read.
+    """
 
     def __init__(self, *, max_workers: int = 100, pools: Mapping[str, int] | None = None) -> None:
         self.engine = Coordinator(Limits(max_workers, pools or {}), Path("runs"))
         self.now = T0
         self.events: list[Event] = []
+        self.jobs: list[Job] = []
         self.running: dict[AttemptKey, None] = {}
         self._said: list[str] = []
 
@@ -74,7 +78,10 @@ class Bench:
 
     def body(self, task_id: str) -> None:
         """The task's body starts."""
-        self.engine.body_started(self.key(task_id), "bench", self.now)
+        self.body_of(self.key(task_id))
+
+    def body_of(self, key: AttemptKey) -> None:
+        self.engine.body_started(key, "bench", self.now)
 
     def end(self, task_id: str, outcome: Outcome = GOOD) -> None:
         """The one attempt of that task that runs ends."""
@@ -89,11 +96,31 @@ class Bench:
     def cancel(self, run_id: str) -> None:
         self._take(self.engine.cancel_run(run_id, "cancelled by test", self.now))
 
+    def cancel_task(self, run_id: str, task_id: str) -> None:
+        self._take(self.engine.cancel_task(run_id, task_id, "cancelled by test", self.now))
+
     def resume(self, run_id: str, task_id: str) -> None:
+        self._take(self.engine.resume(run_id, task_id, self.history(run_id), self.now, by="test"))
+
+    def restart(self, run_id: str) -> None:
+        self._take(self.engine.restart(run_id, self.history(run_id), self.now, by="test"))
+
+    def clear(self, run_id: str, *task_ids: str) -> None:
+        self._take(self.engine.clear(run_id, task_ids, self.history(run_id), self.now, by="test"))
+
+    def mark(self, run_id: str, task_id: str, state: str) -> None:
+        self._take(self.engine.mark(run_id, task_id, state, self.history(run_id), self.now, by="test"))
+
+    def pause(self, dag_id: str = "d") -> None:
+        self._take(self.engine.pause(dag_id, self.now, by="test"))
+
+    def unpause(self, dag_id: str = "d") -> None:
+        self._take(self.engine.unpause(dag_id, self.now, by="test"))
+
+    def history(self, run_id: str) -> list[EventOfRun]:
         """As the scheduler does: the history of a run that has ended comes from the store."""
         events = [e for e in self.events if isinstance(e, RunEvent | TaskEvent) and e.run_id == run_id]
-        history = [] if run_id in self.engine.runs else events
-        self._take(self.engine.resume(run_id, task_id, history, self.now, by="test"))
+        return [] if run_id in self.engine.runs else events
 
     def wait(self, seconds: float = 0) -> None:
         self.now += timedelta(seconds=seconds)
@@ -119,6 +146,7 @@ class Bench:
                 case Record(event):
                     self.events.append(event)
                 case Start(job):
+                    self.jobs.append(job)
                     self.running[job.key] = None
 
 
@@ -130,6 +158,8 @@ def _short(command: Command) -> str:
             return f"{task_id}:{attempt} {state}"
         case Record(ScheduleEvent(kind=kind, count=count)):
             return f"{kind} {count}"
+        case Record(DagEvent(paused=paused)):
+            return "paused" if paused else "unpaused"
         case Start(job):
             return f"start {job.task.id}:{job.run.attempt}"
         case Stop(key, timed_out):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -13,12 +14,12 @@ from ppacer_nb.engine.commands import Command, Record, Start
 from ppacer_nb.engine.run_machine import RunMachine, replay
 from ppacer_nb.model.attempt import Outcome
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import Event, EventOfRun, RunEvent, TaskEvent
+from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.task import TaskOptions
-from ppacer_nb.status import AttemptState, RunState, TriggerRule
+from ppacer_nb.status import MARKS, AttemptState, RunState, RunType, TriggerRule
 from ppacer_nb.testing import dag_spec
-from tests.engine.bench import BAD, GOOD, HELD, STOPPED, Bench
+from tests.engine.bench import BAD, GOOD, HELD, STOPPED, T0, Bench, Every
 
 OUTCOMES: list[Outcome] = [GOOD, BAD, STOPPED, HELD]
 FAILED = {"failed", "upstream_failed", "cancelled", "interrupted"}
@@ -49,9 +50,20 @@ class Watch:
     max_workers: int = 1
     slots: int = 1
     history: dict[str, list[EventOfRun]] = field(default_factory=dict)
+    within: set[tuple[str, int]] = field(default_factory=set)  #: run, events: no log breaks off there
+    paused: bool = False
     running: set[AttemptKey] = field(default_factory=set)
 
     def see(self, commands: list[Command]) -> None:
+        before = {run_id: len(events) for run_id, events in self.history.items()}
+        self._look_at(commands)
+        for run_id, events in self.history.items():
+            new = events[before.get(run_id, 0) :]
+            if any(event.state is AttemptState.CLEARED for event in new):  # one commit, asked for by somebody
+                lengths = range(before.get(run_id, 0) + 1, len(events))
+                self.within |= {(run_id, length) for length in lengths}
+
+    def _look_at(self, commands: list[Command]) -> None:
         for command in commands:
             if isinstance(command, Record):
                 self._record(command.event)
@@ -74,23 +86,41 @@ class Watch:
     def runs(self, run_id: str) -> list[RunState]:
         return [e.state for e in self.history[run_id] if isinstance(e, RunEvent)]
 
+    def check_that_ends_agree(self, run_id: str) -> None:
+        """How a task ended, unless somebody marked it, is right for how its upstreams ended at last."""
+        if len({e.version for e in self.history[run_id] if isinstance(e, RunEvent)}) > 1:
+            return  # successes of another version stay
+        for id, spec in self.dag(run_id).tasks.items():
+            last = self.tasks(run_id, id)[-1]
+            upstreams = [self.tasks(run_id, upstream)[-1].state.value for upstream in spec.upstreams]
+            may_start = allows(spec.options.trigger_rule, upstreams, 0)
+            if last.attempt and last.state is AttemptState.SUCCESS:
+                assert may_start
+            elif last.state in (AttemptState.SKIPPED, AttemptState.UPSTREAM_FAILED):
+                assert not may_start
+
     def _record(self, event: Event) -> None:
         if isinstance(event, RunEvent):
             before = self.history.setdefault(event.run_id, [])
             states = self.runs(event.run_id)
-            assert bool(states) != (event.state is RunState.QUEUED)
+            assert states or event.state is RunState.QUEUED
             if states and event.state is not states[-1]:
                 assert states[-1].may_become(event.state)
+            assert event.restarts == [*states, event.state].count(RunState.QUEUED) - 1
+            assert states or event.run_type is RunType.MANUAL or not self.paused
             before.append(event)
+        elif isinstance(event, DagEvent):
+            self.paused = event.paused
         elif isinstance(event, TaskEvent):
             self._record_task(event)
 
     def _record_task(self, event: TaskEvent) -> None:
-        assert self.runs(event.run_id)[-1] is RunState.RUNNING or event.state is AttemptState.CANCELLED
+        run_state = self.runs(event.run_id)[-1]
+        assert run_state is RunState.RUNNING or (run_state is RunState.QUEUED and not event.attempt)
         before = self.tasks(event.run_id, event.task_id)
         same = [e for e in before if e.attempt == event.attempt]
         if event.state is AttemptState.CLEARED:
-            assert before[-1].state.ends_task
+            assert not before or before[-1].state is not AttemptState.RUNNING
             self.history[event.run_id].append(event)
             return
         if event.state is AttemptState.RUNNING:
@@ -102,7 +132,7 @@ class Watch:
         elif event.attempt:
             assert same[-1].state.may_become(event.state)
             self.running.discard(AttemptKey(event.run_id, event.task_id, event.attempt))
-        else:
+        elif not event.reason.startswith(f"{event.task_id} marked"):
             assert AttemptState.QUEUED.may_become(event.state)
         assert not any(e.state.ends_task for e in before)
         self.history[event.run_id].append(event)
@@ -145,10 +175,8 @@ class WatchedBench(Bench):
         for run_id, events in self.watch.history.items():
             for length in range(2, len(events)):
                 again = replay(self.watch.dag(run_id, length), events[:length])
-                if again.state is RunState.QUEUED:
-                    continue  # cancelled while it waited, which is one commit: no log breaks off in it
-                if events[length].state is AttemptState.CLEARED:
-                    continue  # likewise
+                if again.state is RunState.QUEUED or (run_id, length) in self.watch.within:
+                    continue  # nothing is decided before it begins, and no log breaks off within one commit
                 decided = [e for e in again.resume(self.now) if isinstance(e, TaskEvent)]
                 following = [e for e in events[length:] if isinstance(e, TaskEvent)]
                 later = {(e.task_id, e.attempt): e.state for e in reversed(following)}
@@ -182,7 +210,14 @@ def dags(draw: st.DrawFn) -> DagSpec:
         )
         for name in names
     }
-    return dag_spec("d", ";".join(chains), options=options, max_active_runs=draw(st.integers(1, 3)))
+    return dag_spec(
+        "d",
+        ";".join(chains),
+        options=options,
+        max_active_runs=draw(st.integers(1, 3)),
+        schedule=draw(st.sampled_from([None, Every(4, last=T0 + timedelta(seconds=30))])),
+        catchup=draw(st.booleans()),
+    )
 
 
 @settings(max_examples=600)
@@ -193,7 +228,7 @@ def test_whatever_happens_every_run_ends_and_nothing_starts_too_early(
     watch = Watch({dag.version: dag for dag in versions}, max_workers, slots)
     bench = WatchedBench(watch)
     bench.register(versions[0])
-    for _ in range(data.draw(st.integers(1, 25), "steps")):
+    for _ in range(data.draw(st.integers(1, 30), "steps")):
         _step(bench, versions, data)
     _finish(bench)
     states = {run_id: watch.runs(run_id)[-1] for run_id in watch.history}
@@ -204,34 +239,66 @@ def test_whatever_happens_every_run_ends_and_nothing_starts_too_early(
         assert all(task.ends_task for task in tasks.values())
         if state is not RunState.CANCELLED:
             assert (state is RunState.FAILED) == any(task.is_failure for task in tasks.values())
+        watch.check_that_ends_agree(run_id)
     bench.check_every_prefix()
 
 
 def _step(bench: WatchedBench, versions: list[DagSpec], data: st.DataObject) -> None:
-    actions = ["trigger", "wait", "replace"]
-    actions += ["end", "end", "end", "body"] if bench.running else []
-    actions += ["cancel"] if bench.engine.runs else []
-    actions += ["resume"] if resumable(bench) else []
+    possible = {action: calls for action, calls in calls_of(bench, versions).items() if calls}
+    actions = [*possible, *["end_key"] * (2 if bench.running else 0)]
     action = data.draw(st.sampled_from(actions), "action")
     event(action)
-    match action:
-        case "trigger":
-            bench.trigger()
-        case "wait":
-            bench.wait(data.draw(st.integers(0, 6), "seconds"))
-        case "replace":
-            bench.register(data.draw(st.sampled_from(versions), "version"))
-        case "body":
-            key = data.draw(st.sampled_from(sorted(bench.running)), "attempt")
-            bench.engine.body_started(key, "bench", bench.now)
-        case "end":
-            key = data.draw(st.sampled_from(sorted(bench.running)), "attempt")
-            bench.end_key(key, data.draw(st.sampled_from(OUTCOMES), "outcome"))
-        case "cancel":
-            bench.cancel(data.draw(st.sampled_from(sorted(bench.engine.runs)), "run"))
-        case "resume":
-            key = data.draw(st.sampled_from(resumable(bench)), "held")
-            bench.resume(key.run_id, key.task_id)
+    getattr(bench, action)(*data.draw(st.sampled_from(possible[action]), "of what"))
+
+
+def calls_of(bench: WatchedBench, versions: list[DagSpec]) -> dict[str, list[tuple[Any, ...]]]:
+    """Return, by method of the bench, what it may be called with now."""
+    running, at_rest = sorted(bench.running), tasks_at_rest(bench)
+    states = {run_id: bench.states(run_id) for run_id in bench.run_states()}
+    return {
+        "trigger": [()],
+        "wait": [(seconds,) for seconds in range(7)],
+        "register": [(dag,) for dag in versions],
+        "body_of": [(key,) for key in running],
+        "end_key": [(key, outcome) for key in running for outcome in OUTCOMES],
+        "cancel": [(run_id,) for run_id in sorted(bench.engine.runs)],
+        "cancel_task": waiting_or_running(bench),
+        "resume": [(key.run_id, key.task_id) for key in resumable(bench)],
+        "restart": [(run_id,) for run_id in unsuccessful(bench)],
+        "clear": at_rest,
+        "mark": [(run, id, m) for run, id in at_rest for m in MARKS if states[run].get(id) != m],
+        "unpause" if bench.watch.paused else "pause": [()],
+    }
+
+
+def waiting_or_running(bench: WatchedBench) -> list[tuple[str, str]]:
+    """Return the tasks that have not ended, of runs that are not being cancelled."""
+    return [
+        (run_id, id)
+        for run_id, machine in sorted(bench.engine.runs.items())
+        for id, task in machine.tasks.items()
+        if not task.has_ended and not machine.is_being_cancelled
+    ]
+
+
+def unsuccessful(bench: WatchedBench) -> list[str]:
+    """Return the runs that failed or were cancelled."""
+    return sorted(id for id, state in bench.run_states().items() if state in ("failed", "cancelled"))
+
+
+def tasks_at_rest(bench: WatchedBench) -> list[tuple[str, str]]:
+    """Return the tasks of all runs that neither run nor have anything downstream of them that does."""
+    found = []
+    for run_id in sorted(bench.run_states()):
+        machine = bench.engine.runs.get(run_id)
+        if machine is None:
+            found += [(run_id, id) for id in bench.engine.dags["d"].dag.tasks]
+        elif not machine.is_being_cancelled:
+            running = {key.task_id for key in machine.running}
+            found += [
+                (run_id, id) for id in machine.tasks if running.isdisjoint(machine.with_downstream([id]))
+            ]
+    return found
 
 
 def resumable(bench: WatchedBench) -> list[AttemptKey]:

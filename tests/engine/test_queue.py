@@ -44,6 +44,6 @@ def test_a_full_pool_lets_others_pass() -> None:
 
 def test_what_waits_of_a_run_can_be_forgotten() -> None:
     queue = _queue("a/1 x", "a/2 x", "b/1 x")
-    queue.discard_run("a/1")
-    queue.discard_run("b/1")
+    queue.discard("a/1", ["x", "y"])
+    queue.discard("b/1", ["x", "y"])
     assert _taken(queue) == ["a/2 x"]

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
-from ppacer_nb.engine.commands import Command, Start
 from ppacer_nb.errors import NotFound, SchedulerError
-from ppacer_nb.model.attempt import Job
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.status import TriggerRule
 from ppacer_nb.testing import dag_spec
 from tests.engine.bench import BAD, HELD, Bench
-
-
-class Jobs(Bench):
-    """Keeps what was given to executors."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.jobs: list[Job] = []
-
-    def _take(self, commands: Sequence[Command]) -> None:
-        self.jobs += [command.job for command in commands if isinstance(command, Start)]
-        super()._take(commands)
 
 
 def bench_with(chains: str, *, max_workers: int = 100, **options: TaskOptions) -> Bench:
@@ -44,7 +29,8 @@ def test_a_resumed_task_and_what_is_downstream_of_it_run_and_the_run_goes_on() -
     assert not bench.said[-1].startswith("release")
     bench.resume(run_id, "b")
     assert bench.said == [
-        *("keep b:1", "run running", "b:0 cleared", "c:0 cleared", "b:2 running", "start b:2"),
+        *("keep b:1", "run queued", "b:0 cleared", "c:0 cleared"),
+        *("run running", "b:2 running", "start b:2"),
     ]
     bench.end("b")
     bench.end("c")
@@ -53,7 +39,7 @@ def test_a_resumed_task_and_what_is_downstream_of_it_run_and_the_run_goes_on() -
 
 
 def test_the_job_of_a_resumed_task_names_the_attempt_and_later_ones_do_not() -> None:
-    bench = Jobs()
+    bench = Bench()
     bench.register(dag_spec("d", "a", options=TaskOptions(retries=1)), scheduled=False)
     run_id = bench.trigger()
     key = bench.key("a")
@@ -73,7 +59,7 @@ def test_a_held_attempt_is_not_tried_again_by_itself() -> None:
 
 @pytest.mark.parametrize(("retries", "attempts_held"), [(0, [True]), (2, [False, False, True])])
 def test_only_the_last_attempt_is_to_hold_its_kernel(retries: int, attempts_held: list[bool]) -> None:
-    bench = Jobs()
+    bench = Bench()
     options = TaskOptions(retries=retries, hold_on_failure=timedelta(minutes=1))
     bench.register(dag_spec("d", "a", options=options), scheduled=False)
     bench.trigger()

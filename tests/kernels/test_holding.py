@@ -291,8 +291,8 @@ def test_a_run_that_has_failed_goes_on_and_what_is_downstream_runs_then(tmp_path
         assert scheduler.end_of(run_id).result(LIMIT) == "success"
         attempts = [(a.task_id, a.attempt, a.state.value) for a in begun(scheduler.history.attempts(run_id))]
         assert attempts == [("report", 1, "failed"), ("report", 2, "success"), ("publish", 1, "success")]
-        reasons = scheduler.history.sql("SELECT reason FROM run_events WHERE state = 'running' ORDER BY seq")
-        assert [reason for (reason,) in reasons.rows] == ["", "report resumed by Ola"]
+        queued = scheduler.history.sql("SELECT reason FROM run_events WHERE state = 'queued' ORDER BY seq")
+        assert [reason for (reason,) in queued.rows] == ["", "report resumed by Ola"]
         assert scheduler.info().held == []
     finally:
         scheduler.stop(wait=timedelta(0))

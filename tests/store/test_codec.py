@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
-from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import DagEvent, Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.values import Value
@@ -71,7 +71,9 @@ run_events = st.builds(
     st.sampled_from(RunState),
     instants,
     texts,
+    st.integers(0, 99),
 )
+dag_events = st.builds(DagEvent, st.just("d"), st.booleans(), instants, texts)
 schedule_events = st.builds(
     ScheduleEvent,
     st.just("d"),
@@ -98,8 +100,8 @@ def test_an_event_comes_back_from_the_store_as_it_went_in(store: Store, events: 
     assert store.history.events("d/1")[before:] == events
 
 
-@given(schedule_events)
-def test_a_schedule_event_comes_back_from_its_row(event: Event) -> None:
+@given(schedule_events | dag_events)
+def test_an_event_of_a_dag_comes_back_from_its_row(event: Event) -> None:
     assert event_of(event_row(1, event)) == event
 
 

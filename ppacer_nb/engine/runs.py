@@ -1,0 +1,160 @@
+"""All unfinished runs: which may begin, which of their tasks may start, and what their events bring."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from ppacer_nb.engine.commands import Command, Notify, Record, Release, Start
+from ppacer_nb.engine.notifications import notification_of
+from ppacer_nb.engine.queue import Limits, ReadyQueue, ReadyTask
+from ppacer_nb.engine.run_machine import RunMachine
+from ppacer_nb.engine.timers import Timers
+from ppacer_nb.engine.timetable import Timetable
+from ppacer_nb.errors import NotFound
+from ppacer_nb.model.attempt import Held
+from ppacer_nb.model.dag import DagSpec, did_you_mean
+from ppacer_nb.model.events import Event, TaskEvent
+from ppacer_nb.model.ids import AttemptKey
+
+
+class PointDue(NamedTuple):
+    """A DAG has a schedule point now."""
+
+    dag_id: str
+
+
+class RetryDue(NamedTuple):
+    """A failed task is to be tried again now."""
+
+    run_id: str
+    task_id: str
+
+
+@dataclass(slots=True)
+class DagEntry:
+    """A DAG that is scheduled, and its unfinished runs."""
+
+    timetable: Timetable
+    next_point: datetime | None = None
+    active: set[str] = field(default_factory=set)  #: ids of its running runs
+    waiting: deque[str] = field(default_factory=deque)  #: ids of its queued runs
+    problem: str = ""  #: why its schedule stands still, where it does
+    last_manual: datetime | None = None  #: the last logical date that a manual run was given
+    scheduled: bool = True  #: False: it runs only when it is triggered
+
+    @property
+    def dag(self) -> DagSpec:
+        """The version that new runs use."""
+        return self.timetable.dag
+
+    @property
+    def room(self) -> int:
+        """How many runs may be made before one would have to wait."""
+        return max(0, self.dag.max_active_runs - len(self.active) - len(self.waiting))
+
+    def free_instant(self, now: datetime) -> datetime:
+        """Return `now`, or the first instant after it that no manual run has stood for."""
+        if self.last_manual is not None:
+            now = max(now, self.last_manual + timedelta(microseconds=1))
+        self.last_manual = now
+        return now
+
+
+class Runs:
+    """What the engine knows of all DAGs and their unfinished runs, and how these go on by themselves.
+
+    Parameters
+    ----------
+    limits
+        How much may run at once.
+    runs_folder
+        Where runs keep their files.
+    paused
+        The ids of the DAGs that are paused, defined or not.
+    """
+
+    def __init__(self, limits: Limits, runs_folder: Path, paused: Collection[str] = ()) -> None:
+        self.dags: dict[str, DagEntry] = {}
+        self.paused = set(paused)  #: ids of the DAGs of which no scheduled runs are made
+        self.runs: dict[str, RunMachine] = {}  #: unfinished ones
+        self.held: dict[AttemptKey, Held] = {}  #: failed attempts whose kernels stay, the oldest first
+        self.queue = ReadyQueue(limits)
+        self.draining = False
+        self._runs_folder = runs_folder
+        self._timers: Timers[PointDue | RetryDue | AttemptKey] = Timers()
+        self._freed: deque[str] = deque()  # ids of DAGs of which a run has ended
+        self._out: list[Command] = []
+
+    def _entry(self, dag_id: str) -> DagEntry:
+        try:
+            return self.dags[dag_id]
+        except KeyError:
+            known = f": there are {', '.join(self.dags)}" if self.dags else ": none is defined yet"
+            raise NotFound(f"no DAG {dag_id!r}{did_you_mean(dag_id, self.dags)}{known}.") from None
+
+    def _begin_runs(self, entry: DagEntry, now: datetime) -> None:
+        while entry.waiting and len(entry.active) < entry.dag.max_active_runs and not self.draining:
+            machine = self.runs[entry.waiting.popleft()]
+            entry.active.add(machine.run_id)
+            self._absorb(machine, machine.begin(now), now)
+
+    def _absorb(self, machine: RunMachine, events: Collection[Event], now: datetime) -> None:
+        """Record what a run decided, queue what became ready, and let go of a run that has ended."""
+        self._withdraw(machine, {e.task_id for e in events if isinstance(e, TaskEvent) and not e.attempt})
+        for event in events:
+            self._record(event)
+            if isinstance(event, TaskEvent):
+                self._follow_up(machine, event)
+        while machine.ready:
+            task = machine.tasks[machine.ready.popleft()].spec
+            self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool))
+        if machine.state.is_terminal:
+            del self.runs[machine.run_id]
+            self.dags[machine.dag.id].active.discard(machine.run_id)
+            self._freed.append(machine.dag.id)
+
+    def _withdraw(self, machine: RunMachine, task_ids: Collection[str]) -> None:
+        """Let what was to come of tasks that ended or were cleared without an attempt not come."""
+        if not task_ids:
+            return
+        self.queue.discard(machine.run_id, task_ids)
+        for id in task_ids:
+            self._timers.cancel(RetryDue(machine.run_id, id))
+            kept, machine.tasks[id].resumes = machine.tasks[id].resumes, None
+            if kept is not None:
+                self._out.append(Release(kept))
+        for key in [k for k in self.held if k.run_id == machine.run_id and k.task_id in task_ids]:
+            del self.held[key]
+            self._out.append(Release(key))
+
+    def _follow_up(self, machine: RunMachine, event: TaskEvent) -> None:
+        if event.retry_at is not None:
+            self._timers.set(event.retry_at, RetryDue(event.run_id, event.task_id))
+        notification = notification_of(event, machine.tasks[event.task_id].spec)
+        if notification is not None:
+            self._out.append(Notify(notification))
+
+    def _commands(self, now: datetime) -> list[Command]:
+        """Start what may start, and hand out everything decided since the last call."""
+        while self._freed:
+            self._fill_freed_place(self.dags[self._freed.popleft()], now)
+        while not self.draining and (ready := self.queue.take()) is not None:
+            machine = self.runs[ready.run_id]
+            event = machine.start_attempt(ready.task_id, now)
+            self._record(event)
+            job = machine.job(ready.task_id, self._runs_folder, event.attempt)
+            self._out.append(Start(job, job.task.options.executor))
+        commands, self._out = self._out, []
+        return commands
+
+    def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
+        """Begin what waited for a run of the same DAG to end."""
+        self._begin_runs(entry, now)
+
+    def _record(self, event: Event) -> None:
+        self._out.append(Record(event))
