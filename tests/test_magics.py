@@ -10,6 +10,7 @@ import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets import Widget
+from traitlets.config import Config
 
 from ppacer_nb.authoring import registry
 from ppacer_nb.magics import PpacerMagics
@@ -23,7 +24,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.setenv("JPY_SESSION_NAME", "analysis.ipynb")
     registry.forget_all()
     InteractiveShell.clear_instance()
-    ip: Any = InteractiveShell.instance()
+    # Without a history, whose file is gone when the process ends.
+    ip: Any = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     found = Shell(ip)
     found.run("%load_ext ppacer_nb")
     yield found

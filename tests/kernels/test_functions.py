@@ -286,12 +286,14 @@ def test_code_that_swallows_the_interrupt_is_killed(lab: Lab) -> None:
     def stubborn() -> None:
         import time
 
-        print("here", flush=True)
+        words = ["here"]
         while True:
-            try:
+            try:  # around the first word too: it is heard before `print` has returned
+                while words:
+                    print(words.pop(), flush=True)
                 time.sleep(1000)
             except KeyboardInterrupt:
-                print("no", flush=True)
+                words.append("no")
 
     trial = lab.start(stubborn)
     lab.until_said(trial, "here")
