@@ -17,7 +17,7 @@ from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, St
 from ppacer_nb.engine.notifications import notification_of
 from ppacer_nb.engine.queue import Limits, ReadyQueue, ReadyTask
 from ppacer_nb.engine.run_machine import RunMachine, replay
-from ppacer_nb.engine.timers import Timers
+from ppacer_nb.engine.timers import Timers, later
 from ppacer_nb.engine.timetable import Decision, Timetable
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.model.attempt import Failed, Held, Outcome
@@ -35,6 +35,10 @@ class _PointDue(NamedTuple):
 class _RetryDue(NamedTuple):
     run_id: str
     task_id: str
+
+
+class _RunOverdue(NamedTuple):
+    run_id: str
 
 
 @dataclass(slots=True)
@@ -76,7 +80,7 @@ class Coordinator:
         self.queue = ReadyQueue(limits)
         self.draining = False
         self._runs_folder = runs_folder
-        self._timers: Timers[_PointDue | _RetryDue | AttemptKey] = Timers()
+        self._timers: Timers[_PointDue | _RetryDue | _RunOverdue | AttemptKey] = Timers()
         self._freed: deque[str] = deque()  # ids of DAGs of which a run has ended
         self._out: list[Command] = []
 
@@ -145,7 +149,7 @@ class Coordinator:
         task = self.runs[key.run_id].tasks[key.task_id]
         task.worker = worker
         if task.spec.options.timeout is not None:
-            self._timers.set(_later(now, task.spec.options.timeout), key)
+            self._timers.set(later(now, task.spec.options.timeout), key)
 
     def attempt_ended(self, key: AttemptKey, outcome: Outcome, now: datetime) -> list[Command]:
         """Take in the end of an attempt. The end of one that is not running any more changes nothing."""
@@ -193,7 +197,9 @@ class Coordinator:
         return self._commands(now)
 
     def cancel_run(self, run_id: str, reason: str, now: datetime) -> list[Command]:
-        """End a run early: nothing more of it starts, and what runs is asked to stop.
+        """End a run early: what runs is asked to stop, and nothing more of it starts but what cleans up.
+
+        A run that is being cancelled already ends without that too.
 
         Raises
         ------
@@ -203,22 +209,11 @@ class Coordinator:
         machine = self.runs.get(run_id)
         if machine is None:
             raise NotFound(f"no unfinished run {run_id!r}{did_you_mean(run_id, self.runs)}.")
-        self.queue.discard_run(run_id)
-        for key in machine.running:
-            self._out.append(Stop(key, timed_out=False, reason=reason))
-        for task_id, task in machine.tasks.items():
-            self._timers.cancel(_RetryDue(run_id, task_id))
-            if task.resumes is not None and task.state is not AttemptState.RUNNING:
-                self._out.append(Release(task.resumes))
-                task.resumes = None
-        entry = self.dags[dag_id_of(run_id)]
-        if run_id in entry.waiting:
-            entry.waiting.remove(run_id)
-        self._absorb(machine, machine.cancel(reason, now), now)
+        self._end_early(machine, reason, now)
         return self._commands(now)
 
     def drain(self) -> None:
-        """Start nothing more. What runs goes on."""
+        """Start nothing more, but what cleans up once all runs are being cancelled. What runs goes on."""
         self.draining = True
 
     def advance(self, now: datetime) -> list[Command]:
@@ -229,6 +224,8 @@ class Coordinator:
                     self._serve_points(self.dags[dag_id], now)
                 case _RetryDue(run_id, task_id):
                     self._retry(run_id, task_id, now)
+                case _RunOverdue(run_id):
+                    self._time_out_run(self.runs[run_id], now)
                 case _:
                     self._time_out(due)
         return self._commands(now)
@@ -266,6 +263,7 @@ class Coordinator:
             self._out.append(Release(key))
         self.runs[machine.run_id] = machine
         self.dags[machine.dag.id].active.add(machine.run_id)
+        self.queue.discard_run(machine.run_id)
         self._absorb(machine, machine.clear(task_ids, reason, now), now)
 
     def _entry(self, dag_id: str) -> DagEntry:
@@ -353,6 +351,8 @@ class Coordinator:
             self._record(event)
             if isinstance(event, TaskEvent):
                 self._follow_up(machine, event)
+            else:
+                self._set_deadline(machine)
         while machine.ready:
             task = machine.tasks[machine.ready.popleft()].spec
             self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool))
@@ -387,6 +387,36 @@ class Coordinator:
         reason = f"ran longer than its timeout of {format_duration(timeout)}"
         self._out.append(Stop(key, timed_out=True, reason=reason))
 
+    def _set_deadline(self, machine: RunMachine) -> None:
+        overdue = _RunOverdue(machine.run_id)
+        if machine.deadline is None:
+            self._timers.cancel(overdue)
+        else:
+            self._timers.set(machine.deadline, overdue)
+
+    def _time_out_run(self, machine: RunMachine, now: datetime) -> None:
+        assert machine.dag.timeout is not None
+        reason = f"ran longer than its timeout of {format_duration(machine.dag.timeout)}"
+        self._end_early(machine, reason, now, timed_out=True)
+
+    def _end_early(self, machine: RunMachine, reason: str, now: datetime, *, timed_out: bool = False) -> None:
+        self.queue.discard_run(machine.run_id)
+        events = machine.cancel(reason, now, timed_out=timed_out)
+        assert machine.early_end is not None
+        for key in machine.to_stop:
+            self._out.append(Stop(key, timed_out=timed_out, reason=machine.early_end.of_tasks))
+        for task_id, task in machine.tasks.items():
+            if not task.has_ended:
+                continue
+            self._timers.cancel(_RetryDue(machine.run_id, task_id))
+            if task.resumes is not None:
+                self._out.append(Release(task.resumes))
+                task.resumes = None
+        entry = self.dags[machine.dag.id]
+        if machine.run_id in entry.waiting:
+            entry.waiting.remove(machine.run_id)
+        self._absorb(machine, events, now)
+
     def _is_running(self, key: AttemptKey) -> bool:
         machine = self.runs.get(key.run_id)
         if machine is None:
@@ -397,7 +427,7 @@ class Coordinator:
     def _commands(self, now: datetime) -> list[Command]:
         """Start what may start, and hand out everything decided since the last call."""
         self._fill_freed_places(now)
-        while not self.draining and (ready := self.queue.take()) is not None:
+        while self._may_start() and (ready := self.queue.take()) is not None:
             machine = self.runs[ready.run_id]
             event = machine.start_attempt(ready.task_id, now)
             self._record(event)
@@ -405,6 +435,10 @@ class Coordinator:
             self._out.append(Start(job, job.task.options.executor))
         commands, self._out = self._out, []
         return commands
+
+    def _may_start(self) -> bool:
+        # Of runs that are all being cancelled, only what cleans up is still in the queue.
+        return not self.draining or all(machine.is_being_cancelled for machine in self.runs.values())
 
     def _record(self, event: Event) -> None:
         self._out.append(Record(event))
@@ -421,10 +455,3 @@ def _same_points(old: DagSpec, new: DagSpec) -> bool:
         return str(dag.schedule), dag.timezone, dag.start, dag.end
 
     return parts(old) == parts(new)
-
-
-def _later(now: datetime, wait: timedelta) -> datetime:
-    try:
-        return now + wait
-    except OverflowError:  # a timeout of thousands of years
-        return datetime.max.replace(tzinfo=now.tzinfo)

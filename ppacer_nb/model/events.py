@@ -16,8 +16,8 @@ from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 class RunEvent:
     """A run came into being or changed its state.
 
-    RUNNING with a reason says of a running run that it is to be cancelled, and of an ended one that tasks of
-    it are cleared.
+    RUNNING with a reason says of a running run that it is to end early, of one that does so that its cleanup
+    is given up too, and of an ended one that tasks of it are cleared.
     """
 
     run_id: str
@@ -30,6 +30,7 @@ class RunEvent:
     state: RunState
     at: datetime
     reason: str = ""  #: why, or by whom, where the state alone does not say it
+    timed_out: bool = False  #: with RUNNING and a reason: it ends early for its timeout, as failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class TaskEvent:
     worker: str = ""  #: with an ending: who ran it, in words
     files: Files = field(default_factory=Files)
     held: Held | None = None  #: with FAILED: its kernel, where that stays
+    cut_by: str = ""  #: with SKIPPED: the id of the short circuit that it is downstream of, if that is why
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,19 @@ from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.status import AttemptState, RunState, TriggerRule
 from ppacer_nb.testing import dag_spec
-from tests.engine.bench import BAD, GOOD, HELD, STOPPED, Bench
+from tests.engine.bench import BAD, FALSY, GOOD, HELD, SKIP, STOPPED, Bench
 
-OUTCOMES: list[Outcome] = [GOOD, BAD, STOPPED, HELD]
+OUTCOMES: list[Outcome] = [GOOD, BAD, STOPPED, HELD, SKIP]
 FAILED = {"failed", "upstream_failed", "cancelled", "interrupted"}
 
 
+def how_it_ended(event: TaskEvent) -> str:
+    """The state, or "cut" for a short circuit that cuts off what is downstream, and what it has cut off."""
+    return "cut" if event.cut_by or (event.value is not None and event.value.is_falsy) else event.state.value
+
+
 def allows(rule: TriggerRule, ended: list[str], waiting: int) -> bool:
-    """What the documentation of `TriggerRule` says, in the simplest words."""
+    """What the documentation of `TriggerRule` and of short circuits says, in the simplest words."""
     match rule:
         case TriggerRule.ALL_SUCCESS:
             return not waiting and set(ended) <= {"success"}
@@ -36,7 +41,7 @@ def allows(rule: TriggerRule, ended: list[str], waiting: int) -> bool:
         case TriggerRule.ONE_SUCCESS:
             return "success" in ended or not (ended or waiting)
         case TriggerRule.NONE_FAILED:
-            return not waiting and not any(state in FAILED for state in ended)
+            return not waiting and not any(state in FAILED or state == "cut" for state in ended)
         case TriggerRule.ALWAYS:
             return True
 
@@ -50,6 +55,7 @@ class Watch:
     slots: int = 1
     history: dict[str, list[EventOfRun]] = field(default_factory=dict)
     running: set[AttemptKey] = field(default_factory=set)
+    forced: set[str] = field(default_factory=set)  #: runs that were cancelled while they were ended early
 
     def see(self, commands: list[Command]) -> None:
         for command in commands:
@@ -74,6 +80,39 @@ class Watch:
     def runs(self, run_id: str) -> list[RunState]:
         return [e.state for e in self.history[run_id] if isinstance(e, RunEvent)]
 
+    def early_ends(self, run_id: str) -> list[RunEvent]:
+        """Return who asked, since the run began or went on, that it ends early."""
+        asked: list[RunEvent] = []
+        before = RunState.QUEUED
+        for e in self.history[run_id]:
+            if isinstance(e, RunEvent):
+                if before is not RunState.RUNNING:
+                    asked = []
+                elif e.state is RunState.RUNNING:
+                    asked.append(e)
+                before = e.state
+        return asked
+
+    def check_end(self, run_id: str) -> None:
+        """A run has ended as its tasks have, unless it was ended early; what cleans up has run."""
+        states = self.runs(run_id)
+        tasks = {id: self.tasks(run_id, id)[-1].state for id in self.dag(run_id).tasks}
+        cleanup = {id for id, task in self.dag(run_id).tasks.items() if task.options.cleanup}
+        assert all(task.ends_task for task in tasks.values())
+        if states == [RunState.QUEUED, RunState.CANCELLED]:
+            return
+        versions = {e.version for e in self.history[run_id] if isinstance(e, RunEvent)}
+        if run_id not in self.forced and len(versions) == 1:
+            assert all(any(e.attempt for e in self.all_of(run_id, id)) for id in cleanup)
+        match self.early_ends(run_id):
+            case []:
+                failed = any(task.is_failure for task in tasks.values())
+            case [first, *_]:
+                not_cleaned_up = any(tasks[id] is AttemptState.FAILED for id in cleanup)
+                failed = first.timed_out or not_cleaned_up
+                assert failed or states[-1] is RunState.CANCELLED
+        assert (states[-1] is RunState.FAILED) == failed
+
     def _record(self, event: Event) -> None:
         if isinstance(event, RunEvent):
             before = self.history.setdefault(event.run_id, [])
@@ -82,6 +121,13 @@ class Watch:
             if states and event.state is not states[-1]:
                 assert states[-1].may_become(event.state)
             before.append(event)
+            if len(self.early_ends(event.run_id)) > 1:
+                self.forced.add(event.run_id)
+            if event.timed_out:
+                timeout = self.dag(event.run_id).timeout
+                began = [e for e in before if isinstance(e, RunEvent) and e.state is RunState.RUNNING]
+                assert timeout is not None
+                assert event.at - began[0].at >= timeout
         elif isinstance(event, TaskEvent):
             self._record_task(event)
 
@@ -98,6 +144,9 @@ class Watch:
             assert event.attempt == 1 + max((e.attempt for e in earlier), default=0)
             assert AttemptState.QUEUED.may_become(event.state)
             self._check_upstreams(event)
+            asked = self.early_ends(event.run_id)
+            spared = len(asked) == 1 and self.dag(event.run_id).tasks[event.task_id].options.cleanup
+            assert not asked or spared
             self.running.add(AttemptKey(event.run_id, event.task_id, event.attempt))
         elif event.attempt:
             assert same[-1].state.may_become(event.state)
@@ -110,7 +159,7 @@ class Watch:
     def _check_upstreams(self, event: TaskEvent) -> None:
         spec = self.dag(event.run_id).tasks[event.task_id]
         states = [self.tasks(event.run_id, id) for id in spec.upstreams]
-        ended = [events[-1].state.value for events in states if events and events[-1].state.ends_task]
+        ended = [how_it_ended(events[-1]) for events in states if events and events[-1].state.ends_task]
         if not self.tasks(event.run_id, event.task_id):  # a retry waits for nobody
             assert allows(spec.options.trigger_rule, ended, len(states) - len(ended))
 
@@ -139,6 +188,7 @@ class WatchedBench(Bench):
         if machine.state is not RunState.QUEUED:
             assert again.resume(self.now) == []
         assert _standing(again) == _standing(machine)
+        assert machine.deadline is None or machine.deadline > self.now
 
     def check_every_prefix(self) -> None:
         """A log that broke off anywhere is gone on with as it went on."""
@@ -162,8 +212,8 @@ def _standing(machine: RunMachine) -> object:
         state = task.state
         if state is AttemptState.QUEUED:  # never logged, it follows from the rest
             state = AttemptState.UP_FOR_RETRY if task.attempt else None
-        tasks[id] = (state, task.attempt, task.failures, task.value, task.upstreams)
-    return machine.state, machine._cancel_reason, machine._open, tasks
+        tasks[id] = (state, task.attempt, task.failures, task.value, task.upstreams, task.cut_by)
+    return machine.state, machine.early_end, machine.deadline, machine._open, tasks
 
 
 @st.composite
@@ -172,17 +222,28 @@ def dags(draw: st.DrawFn) -> DagSpec:
     chains = list(names) + [
         f"{a} >> {b}" for i, a in enumerate(names) for b in names[i + 1 :] if draw(st.booleans())
     ]
-    options = {
-        name: TaskOptions(
-            retries=draw(st.integers(0, 2)),
-            retry_delay=timedelta(seconds=draw(st.integers(0, 5))),
-            timeout=draw(st.sampled_from([None, timedelta(seconds=3)])),
-            trigger_rule=draw(st.sampled_from(TriggerRule)),
-            pool=draw(st.sampled_from([None, "db"])),
-        )
-        for name in names
-    }
-    return dag_spec("d", ";".join(chains), options=options, max_active_runs=draw(st.integers(1, 3)))
+    return dag_spec(
+        "d",
+        ";".join(chains),
+        options={name: draw(task_options()) for name in names},
+        max_active_runs=draw(st.integers(1, 3)),
+        timeout=draw(st.sampled_from([None, None, timedelta(seconds=8)])),
+    )
+
+
+@st.composite
+def task_options(draw: st.DrawFn) -> TaskOptions:
+    cleanup = draw(st.sampled_from([False, False, True]))
+    return TaskOptions(
+        retries=draw(st.integers(0, 2)),
+        retry_delay=timedelta(seconds=draw(st.integers(0, 5))),
+        retry_jitter=draw(st.sampled_from([0.0, 0.5])),
+        timeout=draw(st.sampled_from([None, timedelta(seconds=3)])),
+        trigger_rule=TriggerRule.ALL_DONE if cleanup else draw(st.sampled_from(TriggerRule)),
+        short_circuit=draw(st.booleans()),
+        cleanup=cleanup,
+        pool=draw(st.sampled_from([None, "db"])),
+    )
 
 
 @settings(max_examples=600)
@@ -199,11 +260,8 @@ def test_whatever_happens_every_run_ends_and_nothing_starts_too_early(
     states = {run_id: watch.runs(run_id)[-1] for run_id in watch.history}
     assert all(state.is_terminal for state in states.values())
     assert (bench.engine.runs, bench.engine.next_wakeup, bench.engine.queue.busy) == ({}, None, 0)
-    for run_id, state in states.items():
-        tasks = {id: watch.tasks(run_id, id)[-1].state for id in watch.dag(run_id).tasks}
-        assert all(task.ends_task for task in tasks.values())
-        if state is not RunState.CANCELLED:
-            assert (state is RunState.FAILED) == any(task.is_failure for task in tasks.values())
+    for run_id in states:
+        watch.check_end(run_id)
     bench.check_every_prefix()
 
 
@@ -226,7 +284,9 @@ def _step(bench: WatchedBench, versions: list[DagSpec], data: st.DataObject) -> 
             bench.engine.body_started(key, "bench", bench.now)
         case "end":
             key = data.draw(st.sampled_from(sorted(bench.running)), "attempt")
-            bench.end_key(key, data.draw(st.sampled_from(OUTCOMES), "outcome"))
+            is_short = bench.engine.runs[key.run_id].tasks[key.task_id].spec.options.short_circuit
+            outcomes = [*OUTCOMES, FALSY, FALSY] if is_short else OUTCOMES
+            bench.end_key(key, data.draw(st.sampled_from(outcomes), "outcome"))
         case "cancel":
             bench.cancel(data.draw(st.sampled_from(sorted(bench.engine.runs)), "run"))
         case "resume":
