@@ -131,6 +131,8 @@ class RunMachine:
         task = self.tasks[task_id]
         task.resumes = None
         self._emit(self._ending(task, outcome, now))
+        if self.early_end is not None:
+            self._undecided.extend(id for id, task in self.tasks.items() if task.state is None)
         return self._settle(now)
 
     def retry(self, task_id: str, now: datetime) -> None:
@@ -283,6 +285,8 @@ class RunMachine:
         return events
 
     def _decide(self, task: TaskProgress, now: datetime) -> None:
+        if self.early_end is not None and self.to_stop:
+            return  # what cleans up waits for all that may still use what it releases
         verdict = judge(task.spec.options.trigger_rule, task.upstreams)
         if verdict is Verdict.START:
             self._queue(task, now)
