@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -25,11 +26,17 @@ CLEANUP = TaskOptions(trigger_rule=TriggerRule.ALL_DONE, cleanup=True)
 
 
 def bench_with(
-    chains: str, *, max_workers: int = 100, timeout: int | None = None, **options: TaskOptions
+    chains: str,
+    options: Mapping[str, TaskOptions] | None = None,
+    *,
+    max_workers: int = 100,
+    timeout: int | None = None,
+    **more: TaskOptions,
 ) -> Bench:
     bench = Bench(max_workers=max_workers)
     limit = None if timeout is None else timedelta(seconds=timeout)
-    bench.register(dag_spec("d", chains, options=options, timeout=limit), scheduled=False)
+    dag = dag_spec("d", chains, options={**(options or {}), **more}, timeout=limit)
+    bench.register(dag, scheduled=False)
     return bench
 
 
@@ -49,15 +56,19 @@ def end_of(bench: Bench) -> tuple[str, str]:
 
 def test_a_task_that_skips_is_not_tried_again_and_its_downstream_goes_by_its_rule() -> None:
     chains = "; ".join(f"a >> {name}" for name in ALL_RULES)
-    bench = bench_with(chains, a=TaskOptions(retries=3), **ALL_RULES)
+    bench = bench_with(chains, ALL_RULES, a=TaskOptions(retries=3))
     run_id = bench.trigger()
     bench.end("a", SKIP)
     assert {key.task_id for key in bench.running} == {"by_none", "by_done"}
     bench.end("by_none")
     bench.end("by_done")
     assert bench.states(run_id) == {
-        **{"a": "skipped", "by_none": "success", "by_done": "success"},
-        **{"by_success": "skipped", "by_failure": "skipped", "by_one": "skipped"},
+        "a": "skipped",
+        "by_none": "success",
+        "by_done": "success",
+        "by_success": "skipped",
+        "by_failure": "skipped",
+        "by_one": "skipped",
     }
     assert reason_of(bench, "a") == "no new rows"
     assert end_of(bench) == ("success", "")
@@ -68,12 +79,16 @@ def test_a_task_that_skips_is_not_tried_again_and_its_downstream_goes_by_its_rul
 
 def test_what_is_downstream_of_a_falsy_short_circuit_is_skipped_whatever_its_rule_but_all_done() -> None:
     chains = "; ".join(f"a, x >> {name}" for name in ALL_RULES)
-    bench = bench_with(chains, **ALL_RULES)
+    bench = bench_with(chains, ALL_RULES)
     run_id = bench.trigger()
     bench.end("a", FALSY)
     assert bench.states(run_id) == {
-        **{"a": "success", "x": "running", "by_success": "skipped"},
-        **{"by_failure": "skipped", "by_one": "skipped", "by_none": "skipped"},
+        "a": "success",
+        "x": "running",
+        "by_success": "skipped",
+        "by_failure": "skipped",
+        "by_one": "skipped",
+        "by_none": "skipped",
     }
     assert reason_of(bench, "by_none") == "short-circuited by a"
     bench.end("x")
