@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from ppacer_nb.errors import InvalidOption
 from ppacer_nb.model.dag import did_you_mean
@@ -13,7 +14,22 @@ from ppacer_nb.model.durations import format_duration, parse_duration
 from ppacer_nb.model.task import NotifyOn, TaskOptions
 from ppacer_nb.status import TriggerRule
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _NOTIFY_ON: tuple[NotifyOn, ...] = get_args(NotifyOn)
+
+
+def listing_options(function: F) -> F:
+    """Let help and tab completion show every option of a task, in place of ``**options``."""
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    defaults = TaskOptions()
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, name))
+        for name in _PARSERS
+    ]
+    vars(function)["__signature__"] = signature.replace(parameters=[*own, *options])
+    return function
 
 
 def parse_options(given: Mapping[str, Any], base: TaskOptions, *, what: str) -> TaskOptions:

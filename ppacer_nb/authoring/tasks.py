@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from ppacer_nb import values
 from ppacer_nb.authoring.dag import current_dag
 from ppacer_nb.authoring.nodes import TaskNode, to_references
-from ppacer_nb.authoring.options import parse_options
+from ppacer_nb.authoring.options import listing_options, parse_options
 from ppacer_nb.errors import CannotPickle, InvalidOption, InvalidPlaceholder, ValueNotPicklable
 from ppacer_nb.executors.bash import run_bash
 from ppacer_nb.model.context import context_parameter
@@ -58,6 +58,7 @@ class TaskFunction:
         )
         return dag.add(TaskSpec(id, work, self.options))
 
+    @listing_options
     def override(self, *, id: str | None = None, **options: Any) -> TaskFunction:
         """Return the same task with another `id`, other options, or both."""
         id = self.id if id is None else check_id(id, what="task")
@@ -89,6 +90,7 @@ class TaskFunction:
 def task(function: Callable[P, R], /) -> TaskFunction: ...
 @overload
 def task(*, id: str | None = None, **options: Any) -> Callable[[Callable[P, R]], TaskFunction]: ...
+@listing_options
 def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None, **options: Any) -> Any:
     """Make a function a task, with or without options.
 
@@ -150,6 +152,7 @@ def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None
     return decorate if function is None else decorate(function)
 
 
+@listing_options
 def notebook(
     path: str | os.PathLike[str],
     *,
@@ -221,6 +224,7 @@ def notebook(
     )
 
 
+@listing_options
 def bash(
     command: str, *, env: Mapping[str, str] | None = None, id: str | None = None, **options: Any
 ) -> TaskNode:

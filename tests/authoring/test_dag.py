@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import nbformat
 import pytest
+from IPython.core.completer import IPCompleter, provisionalcompleter
 
 from ppacer_nb.authoring import registry
 from ppacer_nb.authoring.dag import DAG, current_dag
@@ -570,3 +571,22 @@ def test_a_notebook_is_no_short_circuit(tmp_path: Path) -> None:
     nbformat.write(nbformat.v4.new_notebook(), path)
     with pytest.raises(InvalidOption, match="short_circuit of task 'a': the result of a notebook"), DAG("d"):
         notebook(path, short_circuit=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("task(retry_j", "retry_jitter="),
+        ("task(retry_m", "retry_max_delay="),
+        ("@task(clea", "cleanup="),
+        ("bash('x', short_c", "short_circuit="),
+        ("notebook('x', retry_j", "retry_jitter="),
+        ("load.override(clea", "cleanup="),
+        ("DAG('x', timeo", "timeout="),
+    ],
+)
+def test_options_are_offered_by_tab(line: str, offered: str) -> None:
+    names = {"task": task, "bash": bash, "notebook": notebook, "DAG": DAG, "load": extract}
+    completer = IPCompleter(namespace=names, global_namespace=names)
+    with provisionalcompleter():
+        assert offered in [completion.text for completion in completer.completions(line, len(line))]
