@@ -133,6 +133,17 @@ def test_a_cleared_short_circuit_cuts_nothing_off_any_more() -> None:
     assert run_id == machine.run_id
 
 
+def test_a_skip_names_the_short_circuit_that_counts_and_not_one_that_was_cleared() -> None:
+    bench = bench_with("a, b >> c")
+    run_id = bench.trigger()
+    bench.end("a", FALSY)
+    machine = bench.engine.runs[run_id]
+    machine.clear(["a"], "test", T0)
+    _, skip = machine.end_attempt("b", FALSY, T0)
+    assert isinstance(skip, TaskEvent)
+    assert (skip.task_id, skip.reason, skip.cut_by) == ("c", "short-circuited by b", "b")
+
+
 # Cleanup
 
 
@@ -173,15 +184,27 @@ def test_what_is_to_clean_up_and_has_no_worker_yet_keeps_its_place_when_its_run_
 
 
 def test_what_cleans_up_is_tried_again_also_in_a_cancelled_run() -> None:
-    bench = bench_with("a >> drop", drop=replace(CLEANUP, retries=1, retry_delay=timedelta(seconds=5)))
+    bench = bench_with("a >> drop", drop=replace(CLEANUP, retries=2, retry_delay=timedelta(seconds=5)))
     run_id = bench.trigger()
     bench.end("a")
     bench.end("drop", BAD)
     bench.cancel(run_id)
     bench.wait(5)
+    bench.end("drop", BAD)
+    bench.wait(5)
     bench.end("drop", GOOD)
     assert bench.states(run_id)["drop"] == "success"
     assert end_of(bench)[0] == "cancelled"
+
+
+def test_what_cleans_up_is_not_tried_again_when_that_was_cancelled_too() -> None:
+    bench = bench_with("a >> drop", drop=replace(CLEANUP, retries=1))
+    run_id = bench.trigger()
+    bench.end("a")
+    bench.cancel(run_id)
+    bench.cancel(run_id)
+    bench.end("drop", BAD)
+    assert end_of(bench) == ("failed", "cancelled by test, and then failed to clean up: drop")
 
 
 def test_a_cancelled_run_that_could_not_clean_up_has_failed_and_says_so() -> None:
