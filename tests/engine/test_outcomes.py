@@ -110,13 +110,15 @@ def test_a_short_circuit_reaches_as_far_as_what_runs_all_the_same() -> None:
 
 def test_a_rule_that_was_met_before_a_short_circuit_starts_its_task_also_after_a_replay() -> None:
     met = TaskOptions(trigger_rule=TriggerRule.ONE_FAILED)
-    bench = bench_with("a, x >> b; c", max_workers=3, b=met)
+    bench = bench_with("a, x >> b; c; d", max_workers=2, b=met)
     run_id = bench.trigger()
     bench.end("x", BAD)
     bench.end("a", FALSY)
     history = [e for e in bench.events if isinstance(e, RunEvent | TaskEvent)]
     machine = replay(bench.engine.runs[run_id].dag, history)
+    assert {key.task_id for key in bench.running} == {"c", "d"}  # b is ready, and waits for a worker
     assert machine.resume(T0) == []
+    bench.end("c")
     assert "b" in {key.task_id for key in bench.running}
 
 
