@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ppacer_nb.authoring.dag import DAG
 from ppacer_nb.authoring.placeholders import run, secret
 from ppacer_nb.authoring.tasks import bash, notebook, task
+from ppacer_nb.errors import Skip
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.schedules import (
     Schedule,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DAG",
     "Schedule",
+    "Skip",
     "TaskContext",
     "bash",
     "cron",

@@ -6,14 +6,24 @@ import asyncio
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ppacer_nb import values
-from ppacer_nb.errors import TaskFailed
+from ppacer_nb.errors import Skip, TaskFailed
+from ppacer_nb.model.attempt import LogLine, Skipped
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.model.placeholders import Placeholder, Reference, Secret, UpstreamResult, fill
 from ppacer_nb.model.run_info import RunInfo
 from ppacer_nb.model.values import Value
+
+_REASON_LENGTH = 2_000  # characters: it is kept in the run history
+
+
+def skipped(skip: Skip) -> tuple[Skipped, LogLine]:
+    """Return how an attempt ends that raised `skip`, and what its log says of it."""
+    reason = str(skip)[:_REASON_LENGTH] or "no reason given"
+    return Skipped(reason), LogLine(datetime.now(UTC), "INFO", f"skipped: {reason}")
 
 
 def resolver(run: RunInfo, inputs: Mapping[str, Value]) -> Callable[[Reference], Any]:

@@ -21,6 +21,7 @@
     │   ├── TaskCancelled                   somebody stopped it
     │   ├── KernelDied                      its kernel or process ended under it
     │   └── ValueNotPicklable               it returned what cannot be handed on
+    ├── Skip                                raised by a task's own code: this attempt has nothing to do
     ├── ForkServerDied                      the process that forks kernels ended, or cannot fork
     ├── StoreError                          the run history cannot be read or written
     │   ├── StoreLocked                     another process holds the file
@@ -105,6 +106,22 @@ class TaskCancelled(AttemptError):
 
 class KernelDied(AttemptError):
     """The task's kernel or process ended while the task ran."""
+
+
+class Skip(PpacerError):
+    """Raise it in a task, a function or a notebook's cell, to end the attempt as skipped, and not as failed.
+
+    ::
+
+        if not rows:
+            raise Skip("no new rows")
+
+    There is no retry. What is downstream goes by its trigger rule: ``all_success`` is skipped too,
+    ``none_failed`` and ``all_done`` run. The reason is kept in the history and the log.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
 
 
 class ForkServerDied(PpacerError):

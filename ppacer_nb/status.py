@@ -14,7 +14,7 @@ class RunState(StrEnum):
     QUEUED = "queued"  #: created, or to go on after its end; waits for the DAG's max_active_runs
     RUNNING = "running"  #: at least one task may run
     SUCCESS = "success"  #: ended: every task succeeded or was skipped on purpose
-    FAILED = "failed"  #: ended: a task failed for good
+    FAILED = "failed"  #: ended: a task failed for good, or the run took longer than its timeout
     CANCELLED = "cancelled"  #: ended: somebody stopped it
 
     @property
@@ -36,7 +36,7 @@ class AttemptState(StrEnum):
     FAILED = "failed"  #: ended badly, and no retry is left
     UP_FOR_RETRY = "up_for_retry"  #: ended badly; a new attempt follows after the retry delay
     UPSTREAM_FAILED = "upstream_failed"  #: never started: what it waits for failed
-    SKIPPED = "skipped"  #: never started: its trigger rule can no longer be met, or it chose to skip
+    SKIPPED = "skipped"  #: nothing to do: its trigger rule can no longer be met, or it raised `Skip`
     CANCELLED = "cancelled"  #: stopped by somebody
     INTERRUPTED = "interrupted"  #: its scheduler or worker died while it ran
     CLEARED = "cleared"  #: of a task: how it had ended counts no more, and it runs again

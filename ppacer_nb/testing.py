@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from ppacer_nb import values
+from ppacer_nb.calling import skipped
 from ppacer_nb.engine.timers import Timers
+from ppacer_nb.errors import Skip
 from ppacer_nb.executors.protocol import Listener
 from ppacer_nb.model.attempt import (
     BodyStarted,
@@ -218,10 +220,12 @@ class ScriptedExecutor:
 
 
 def _scripted_outcome(does: Does, job: Job) -> Outcome:
+    if isinstance(does.result, Skip):
+        return skipped(does.result)[0]
     if isinstance(does.result, BaseException):
         text = f"{type(does.result).__name__}: {does.result}"
         return Failed(ErrorInfo("TaskFailed", text))
-    return Succeeded(values.dump(does.result, job.file(".value.pkl")))
+    return Succeeded(values.dump(does.result, job.file(".value.pkl"), test=job.task.options.short_circuit))
 
 
 @dataclass

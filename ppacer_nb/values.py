@@ -25,8 +25,10 @@ _preview.maxstring = _preview.maxother = _PREVIEW_LENGTH
 _preview.maxlevel = 3  # the limits are of each level: six of them, the default, can make megabytes
 
 
-def dump(value: Any, large: Path) -> Value:
+def dump(value: Any, large: Path, *, test: bool = False) -> Value:
     """Pickle `value`; if that takes over 64 KiB, write it to the file `large`, whole or not at all.
+
+    With `test`, note whether it is falsy: what cannot be tested, such as a DataFrame, raises by itself.
 
     Raises
     ------
@@ -35,12 +37,13 @@ def dump(value: Any, large: Path) -> Value:
     OSError
         If the file cannot be written.
     """
+    is_falsy = test and not value
     data = pickle_value(value)
     type_name = type(value).__qualname__
     if len(data) <= INLINE_BYTES:
-        return Value(data, None, len(data), type_name, preview(value))
+        return Value(data, None, len(data), type_name, preview(value), is_falsy)
     write_whole(large, data)
-    return Value(None, large, len(data), type_name, preview(value))
+    return Value(None, large, len(data), type_name, preview(value), is_falsy)
 
 
 def load(value: Value) -> Any:

@@ -17,7 +17,7 @@ def test_everything_public_is_exported_and_sorted() -> None:
 
 def test_the_exported_names_are_the_agreed_ones() -> None:
     assert set(ppacer_nb.__all__) == {
-        *("DAG", "task", "notebook", "bash", "run", "secret", "TaskContext"),
+        *("DAG", "task", "notebook", "bash", "run", "secret", "TaskContext", "Skip"),
         *("Schedule", "cron", "every", "daily", "weekly", "monthly", "yearly", "hourly", "every_minute"),
     }
 

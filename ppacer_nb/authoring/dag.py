@@ -25,8 +25,10 @@ from ppacer_nb.authoring.head import (
 )
 from ppacer_nb.authoring.live import live_graph
 from ppacer_nb.authoring.nodes import TaskNode
+from ppacer_nb.authoring.options import timeout_of
 from ppacer_nb.errors import DefinitionError, DuplicateId
 from ppacer_nb.model.dag import DagSpec, check_references, in_order
+from ppacer_nb.model.durations import Duration
 from ppacer_nb.model.ids import check_id
 from ppacer_nb.model.task import TaskSpec
 from ppacer_nb.schedules.protocol import Schedule
@@ -70,6 +72,9 @@ class DAG:
         they are recorded as skipped.
     max_active_runs
         How many of its runs may be under way at once; others wait. Default 16.
+    timeout
+        How long a run may take, from when it begins: a timedelta, seconds, or text such as ``"2h"``. Then it
+        is stopped, what cleans up runs, and it has failed. Default None: no limit.
     params
         Names and defaults of the run's parameters, for ``run.params["name"]``.
     tags, description
@@ -93,6 +98,7 @@ class DAG:
         params: Mapping[str, Any] | None = None,
         tags: Iterable[str] = (),
         description: str = "",
+        timeout: Duration | None = None,
     ) -> None:
         self.id = check_id(id, what="DAG")
         self.cwd = Path.cwd()
@@ -106,6 +112,7 @@ class DAG:
             end=instant_of(end, self._zone, f"end of DAG {self.id!r}"),
             catchup=boolean_of(catchup, self.id),
             max_active_runs=at_least_one(max_active_runs, self.id),
+            timeout=timeout_of(timeout, f"DAG {self.id!r}"),
             params=params_of(params, self.id),
             tags=tags_of(tags, self.id),
             description=description_of(description, self.id),

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any, get_args
+from datetime import timedelta
+from typing import Any, TypeVar, get_args
 
 from ppacer_nb.errors import InvalidOption
 from ppacer_nb.model.dag import did_you_mean
-from ppacer_nb.model.durations import parse_duration
+from ppacer_nb.model.durations import format_duration, parse_duration
 from ppacer_nb.model.task import NotifyOn, TaskOptions
 from ppacer_nb.status import TriggerRule
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _NOTIFY_ON: tuple[NotifyOn, ...] = get_args(NotifyOn)
+
+
+def listing_options(function: F) -> F:
+    """Let help and tab completion show every option of a task, in place of ``**options``."""
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    defaults = TaskOptions()
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, name))
+        for name in _PARSERS
+    ]
+    vars(function)["__signature__"] = signature.replace(parameters=[*own, *options])
+    return function
 
 
 def parse_options(given: Mapping[str, Any], base: TaskOptions, *, what: str) -> TaskOptions:
@@ -31,7 +48,26 @@ def parse_options(given: Mapping[str, Any], base: TaskOptions, *, what: str) -> 
                 f"{what} has no option {name!r}{did_you_mean(name, _PARSERS)}: there are "
                 f"{', '.join(_PARSERS)}."
             )
-    return replace(base, **{name: _PARSERS[name](value, what) for name, value in given.items()})
+    options = replace(base, **{name: _PARSERS[name](value, what) for name, value in given.items()})
+    return _fitting(options, given, what)
+
+
+def _fitting(options: TaskOptions, given: Mapping[str, Any], what: str) -> TaskOptions:
+    """Return options that agree with each other."""
+    longest = options.retry_max_delay
+    if longest is not None and longest < options.retry_delay:
+        raise InvalidOption(
+            f"retry_max_delay of {what} is {format_duration(longest)}, shorter than its retry_delay of "
+            f"{format_duration(options.retry_delay)}: give a longer one."
+        )
+    if not options.cleanup or options.trigger_rule is TriggerRule.ALL_DONE:
+        return options
+    if "trigger_rule" in given:
+        raise InvalidOption(
+            f"trigger_rule of {what} is {options.trigger_rule.value!r}, but it is for cleanup, which runs "
+            "whatever happened: leave one of the two out."
+        )
+    return replace(options, trigger_rule=TriggerRule.ALL_DONE)
 
 
 def _retries(value: object, what: str) -> int:
@@ -49,7 +85,32 @@ def _retry_backoff(value: object, what: str) -> float:
     return float(value)
 
 
-def _timeout(value: Any, what: str) -> Any:
+def _retry_jitter(value: object, what: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise InvalidOption(
+            f"retry_jitter of {what} is {value!r}: give the part of a wait by which it may be shorter or "
+            "longer, from 0 (none) to 1."
+        )
+    return float(value)
+
+
+def _retry_max_delay(value: Any, what: str) -> Any:
+    if value is None:
+        return None
+    longest = parse_duration(value, what=f"retry_max_delay of {what}")
+    if not longest:
+        raise InvalidOption(f"retry_max_delay of {what} is zero: give a longer one, or None for no limit.")
+    return longest
+
+
+def timeout_of(value: Any, what: str) -> timedelta | None:
+    """Return a timeout; None stands for none.
+
+    Raises
+    ------
+    InvalidOption, InvalidDuration
+        If it is zero, or no duration.
+    """
     if value is None:
         return None
     timeout = parse_duration(value, what=f"timeout of {what}")
@@ -78,10 +139,13 @@ def _text_or_none(name: str) -> Callable[[object, str], str | None]:
     return parse
 
 
-def _fresh(value: object, what: str) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidOption(f"fresh of {what} is {value!r}: give True or False.")
-    return value
+def _boolean(name: str) -> Callable[[object, str], bool]:
+    def parse(value: object, what: str) -> bool:
+        if not isinstance(value, bool):
+            raise InvalidOption(f"{name} of {what} is {value!r}: give True or False.")
+        return value
+
+    return parse
 
 
 def _notify(value: object, what: str) -> frozenset[NotifyOn]:
@@ -102,10 +166,14 @@ _PARSERS: dict[str, Callable[[Any, str], Any]] = {
     "retries": _retries,
     "retry_delay": lambda value, what: parse_duration(value, what=f"retry_delay of {what}"),
     "retry_backoff": _retry_backoff,
-    "timeout": _timeout,
+    "retry_max_delay": _retry_max_delay,
+    "retry_jitter": _retry_jitter,
+    "timeout": timeout_of,
     "executor": _text_or_none("executor"),
-    "fresh": _fresh,
+    "fresh": _boolean("fresh"),
     "trigger_rule": _trigger_rule,
+    "short_circuit": _boolean("short_circuit"),
+    "cleanup": _boolean("cleanup"),
     "pool": _text_or_none("pool"),
     "notify": _notify,
 }

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from ppacer_nb import values
 from ppacer_nb.authoring.dag import current_dag
 from ppacer_nb.authoring.nodes import TaskNode, to_references
-from ppacer_nb.authoring.options import parse_options
+from ppacer_nb.authoring.options import listing_options, parse_options
 from ppacer_nb.errors import CannotPickle, InvalidOption, InvalidPlaceholder, ValueNotPicklable
 from ppacer_nb.executors.bash import run_bash
 from ppacer_nb.model.context import context_parameter
@@ -58,6 +58,7 @@ class TaskFunction:
         )
         return dag.add(TaskSpec(id, work, self.options))
 
+    @listing_options
     def override(self, *, id: str | None = None, **options: Any) -> TaskFunction:
         """Return the same task with another `id`, other options, or both."""
         id = self.id if id is None else check_id(id, what="task")
@@ -89,6 +90,7 @@ class TaskFunction:
 def task(function: Callable[P, R], /) -> TaskFunction: ...
 @overload
 def task(*, id: str | None = None, **options: Any) -> Callable[[Callable[P, R]], TaskFunction]: ...
+@listing_options
 def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None, **options: Any) -> Any:
     """Make a function a task, with or without options.
 
@@ -102,6 +104,11 @@ def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None
         The wait before the first retry: a timedelta, seconds, or text such as ``"30s"``. Default none.
     retry_backoff
         Each further wait is this many times the one before. Default 1.
+    retry_max_delay
+        No wait grows longer than this by backoff: as `retry_delay`; None (the default) for a year.
+    retry_jitter
+        Each wait is made shorter or longer, by lot, by up to this part of it, so that tasks that failed
+        together are not tried again together: 0 (the default) to 1. With ``0.2``, 10 s become 8 to 12 s.
     timeout
         How long an attempt may take; None for no limit. Default 10 minutes.
     executor
@@ -112,6 +119,14 @@ def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None
     trigger_rule
         How its upstream tasks must have ended: ``"all_success"`` (default), ``"all_done"``,
         ``"one_failed"``, ``"one_success"``, ``"none_failed"`` or ``"always"``.
+    short_circuit
+        Whether all that is downstream is skipped if it returns something falsy: whatever the trigger rules,
+        but ``"all_done"`` and ``"always"`` run all the same, what follows them goes by their ends, and
+        ``"one_failed"`` and ``"one_success"`` run if another task has met them before. Default False.
+    cleanup
+        Whether it releases what the run had taken: it runs whatever happened, as ``"all_done"``, also when
+        its run is cancelled or takes longer than its timeout. If it fails, the run has failed. Cancelling a
+        second time stops it too, and a scheduler that stops gives it 15 seconds. Default False.
     pool
         The pool of which it takes a slot while it runs. Default none.
     notify
@@ -137,6 +152,7 @@ def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None
     return decorate if function is None else decorate(function)
 
 
+@listing_options
 def notebook(
     path: str | os.PathLike[str],
     *,
@@ -197,12 +213,18 @@ def notebook(
     _pickled(None, filled, task_id)
     work = NotebookWork(absolute, info.source, filled, ("html",) if export else (), kernel)
     what = f"task {task_id!r}"
+    if options.get("short_circuit"):
+        raise InvalidOption(
+            f"short_circuit of {what}: the result of a notebook is its path, which is never falsy. Let a "
+            "function decide."
+        )
     hold = parse_duration(hold_on_failure or 0, what=f"hold_on_failure of {what}") or None
     return dag.add(
         TaskSpec(task_id, work, parse_options(options, TaskOptions(hold_on_failure=hold), what=what))
     )
 
 
+@listing_options
 def bash(
     command: str, *, env: Mapping[str, str] | None = None, id: str | None = None, **options: Any
 ) -> TaskNode:

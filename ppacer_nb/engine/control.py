@@ -29,20 +29,16 @@ class Control(Runs):
     """
 
     def cancel_run(self, run_id: str, reason: str, now: datetime) -> list[Command]:
-        """End a run early: nothing more of it starts, and what runs is asked to stop.
+        """End a run early: what runs is asked to stop, and nothing more of it starts but what cleans up.
+
+        A run that is being cancelled already ends without that too.
 
         Raises
         ------
         NotFound
             If no unfinished run has that id.
         """
-        machine = self._unfinished(run_id)
-        for key in machine.running:
-            self._out.append(Stop(key, timed_out=False, reason=reason))
-        entry = self.dags[dag_id_of(run_id)]
-        if run_id in entry.waiting:
-            entry.waiting.remove(run_id)
-        self._absorb(machine, machine.cancel(reason, now), now)
+        self._end_early(self._unfinished(run_id), reason, now)
         return self._commands(now)
 
     def cancel_task(self, run_id: str, task_id: str, reason: str, now: datetime) -> list[Command]:
@@ -122,8 +118,9 @@ class Control(Runs):
     ) -> list[Command]:
         """Take a task that does not run for one that ended in `state`: "success" or "failed".
 
-        Marked a success, it hands on the value of its last success, None without one. What is downstream of a
-        task that had ended is decided anew: see `RunMachine.mark`.
+        Marked a success, it hands on the value of its last success, None without one. That value also says
+        whether a short circuit cuts off again. What is downstream of a task that had ended is decided anew:
+        see `RunMachine.mark`.
 
         Raises
         ------
@@ -211,8 +208,9 @@ class Control(Runs):
                 raise SchedulerError(f"task {id!r} of run {machine.run_id!r} runs now: wait for its end.")
 
     def _check_is_not_being_cancelled(self, machine: RunMachine) -> None:
-        if machine.is_being_cancelled:
-            raise SchedulerError(f"run {machine.run_id!r} is being cancelled: wait for its end.")
+        if machine.early_end is not None and machine.is_being_cancelled:
+            what = "has timed out and still ends" if machine.early_end.timed_out else "is being cancelled"
+            raise SchedulerError(f"run {machine.run_id!r} {what}: wait for its end.")
 
 
 def _task(machine: RunMachine, task_id: str) -> TaskProgress:

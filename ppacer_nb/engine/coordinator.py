@@ -7,13 +7,14 @@ order. The records ahead of a `Start` must be on disk before it is carried out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ppacer_nb.engine.commands import Command, Release, Stop
 from ppacer_nb.engine.control import Control
 from ppacer_nb.engine.run_machine import RunMachine
-from ppacer_nb.engine.runs import DagEntry, PointDue, RetryDue
+from ppacer_nb.engine.runs import DagEntry, PointDue, RetryDue, RunOverdue
+from ppacer_nb.engine.timers import later
 from ppacer_nb.engine.timetable import Decision, Served, Timetable
 from ppacer_nb.errors import InvalidOption, SchedulerError
 from ppacer_nb.model.attempt import Failed, Held, Outcome
@@ -94,7 +95,7 @@ class Coordinator(Control):
         task = self.runs[key.run_id].tasks[key.task_id]
         task.worker = worker
         if task.spec.options.timeout is not None:
-            self._timers.set(_later(now, task.spec.options.timeout), key)
+            self._timers.set(later(now, task.spec.options.timeout), key)
 
     def attempt_ended(self, key: AttemptKey, outcome: Outcome, now: datetime) -> list[Command]:
         """Take in the end of an attempt. The end of one that is not running any more changes nothing."""
@@ -153,7 +154,7 @@ class Coordinator(Control):
         return self._commands(now)
 
     def drain(self) -> None:
-        """Start nothing more. What runs goes on."""
+        """Start nothing more, but what cleans up once all runs are being cancelled. What runs goes on."""
         self.draining = True
 
     def advance(self, now: datetime) -> list[Command]:
@@ -164,6 +165,8 @@ class Coordinator(Control):
                     self._serve_points(self.dags[dag_id], now)
                 case RetryDue(run_id, task_id):
                     self._retry(run_id, task_id, now)
+                case RunOverdue(run_id):
+                    self._time_out_run(self.runs[run_id], now)
                 case _:
                     self._time_out(due)
         return self._commands(now)
@@ -265,6 +268,11 @@ class Coordinator(Control):
         reason = f"ran longer than its timeout of {format_duration(timeout)}"
         self._out.append(Stop(key, timed_out=True, reason=reason))
 
+    def _time_out_run(self, machine: RunMachine, now: datetime) -> None:
+        assert machine.dag.timeout is not None
+        reason = f"ran longer than its timeout of {format_duration(machine.dag.timeout)}"
+        self._end_early(machine, reason, now, timed_out=True)
+
     def _is_running(self, key: AttemptKey) -> bool:
         machine = self.runs.get(key.run_id)
         if machine is None:
@@ -278,10 +286,3 @@ def _same_points(old: DagSpec, new: DagSpec) -> bool:
         return str(dag.schedule), dag.timezone, dag.start, dag.end
 
     return parts(old) == parts(new)
-
-
-def _later(now: datetime, wait: timedelta) -> datetime:
-    try:
-        return now + wait
-    except OverflowError:  # a timeout of thousands of years
-        return datetime.max.replace(tzinfo=now.tzinfo)

@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+from ppacer_nb.engine.early_end import EarlyEnd
 from ppacer_nb.engine.task_progress import TaskProgress
+from ppacer_nb.engine.timers import later
 from ppacer_nb.engine.trigger_rules import Upstreams, Verdict
-from ppacer_nb.model.attempt import Cancelled, Job, Outcome, Succeeded
+from ppacer_nb.model.attempt import Job, Outcome
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
@@ -40,7 +41,8 @@ class RunMachine:
             id: TaskProgress(spec, Upstreams(len(spec.upstreams))) for id, spec in dag.tasks.items()
         }
         self._open = len(self.tasks)
-        self._cancel_reason: str | None = None
+        self._began_at: datetime | None = None
+        self.early_end: EarlyEnd | None = None  #: why it ends before its tasks are through, if it does
         self._undecided: deque[str] = deque()
         self._events: list[EventOfRun] = []
 
@@ -51,8 +53,23 @@ class RunMachine:
 
     @property
     def is_being_cancelled(self) -> bool:
-        """Whether it only waits for what runs to be stopped."""
-        return self._cancel_reason is not None and not self.state.is_terminal
+        """Whether it only waits for what runs to be stopped, and for what cleans up."""
+        return self.early_end is not None and not self.state.is_terminal
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When it is to be ended for its timeout; None if that has no say, or no more."""
+        if self._began_at is None or self.dag.timeout is None:
+            return None
+        ends_anyway = self.early_end is not None or self.state.is_terminal
+        return None if ends_anyway else later(self._began_at, self.dag.timeout)
+
+    @property
+    def to_stop(self) -> list[AttemptKey]:
+        """Of the `running`, those that a run which is being cancelled does not let run on."""
+        end = self.early_end
+        spared = {id for id, task in self.tasks.items() if end is None or end.spares(task.spec)}
+        return [key for key in self.running if key.task_id not in spared]
 
     @property
     def unsuccessful(self) -> list[str]:
@@ -81,8 +98,8 @@ class RunMachine:
 
     def resume(self, now: datetime) -> list[EventOfRun]:
         """Decide for every task that has not begun; after `begin`, or after a replay."""
-        if self._cancel_reason is not None:
-            self._cancel_rest(self._cancel_reason, now)
+        if self.early_end is not None:
+            self._cancel_rest(self.early_end, now)
         self._undecided = deque(id for id, task in self.tasks.items() if task.state is None)
         return self._settle(now)
 
@@ -98,9 +115,13 @@ class RunMachine:
     def end_attempt(self, task_id: str, outcome: Outcome, now: datetime) -> list[EventOfRun]:
         """Note how the running attempt of a task ended, and everything that follows from it."""
         task = self.tasks[task_id]
-        ending = self._ending(task, outcome, now)
+        may_retry = self.early_end is None or self.early_end.spares(task.spec)
+        key = AttemptKey(self.run_id, task_id, task.attempt)
+        ending = task.ending(key, outcome, now, may_retry=may_retry)
         task.resumes, task.is_being_cancelled = None, False
         self._emit(ending)
+        if self.early_end is not None:  # what cleans up has waited for it, downstream of it or not
+            self._undecided.extend(id for id, task in self.tasks.items() if task.state is None)
         return self._settle(now)
 
     def retry(self, task_id: str, now: datetime) -> None:
@@ -109,16 +130,19 @@ class RunMachine:
         if task.state is AttemptState.UP_FOR_RETRY:
             self._queue(task, now)
 
-    def cancel(self, reason: str, now: datetime) -> list[EventOfRun]:
-        """End everything that has not started. The run ends when what is `running` has been stopped.
+    def cancel(self, reason: str, now: datetime, *, timed_out: bool = False) -> list[EventOfRun]:
+        """End everything that has not started. The run ends when what is `to_stop` has been stopped.
 
+        Tasks that clean up start all the same, unless the run has not begun or is being cancelled already.
         `reason` must say something: it is how the log tells a run that is being cancelled.
         """
-        self._cancel_reason = reason
-        self.ready.clear()
         if self.state is RunState.RUNNING:  # says in the log that it was asked for: the end may take a while
-            self._emit(replace(self.created, state=RunState.RUNNING, at=now, reason=reason))
-        self._cancel_rest(reason, now)
+            state = RunState.RUNNING
+            self._emit(replace(self.created, state=state, at=now, reason=reason, timed_out=timed_out))
+        else:
+            self.early_end = EarlyEnd(reason, spares_cleanup=False)
+        assert self.early_end is not None
+        self._cancel_rest(self.early_end, now)
         return self._settle(now)
 
     def cancel_task(self, task_id: str, reason: str, now: datetime) -> list[EventOfRun]:
@@ -189,17 +213,24 @@ class RunMachine:
     def apply(self, event: EventOfRun) -> None:
         """Take in one event of this run's history."""
         if isinstance(event, RunEvent):
-            if self.state.is_terminal:
-                self._apply_going_on(event)
-            elif event.state is RunState.RUNNING and event.reason:
-                self._cancel_reason = event.reason
-            self.state = event.state
+            self._apply_to_run(event)
         elif event.task_id in self.tasks:  # another version of the DAG may have had it
             self._apply_to_task(self.tasks[event.task_id], event)
 
+    def _apply_to_run(self, event: RunEvent) -> None:
+        if self.state.is_terminal:
+            self._apply_going_on(event)
+        elif self.state is RunState.QUEUED and event.state is RunState.RUNNING:
+            self._began_at = event.at
+        elif event.state is RunState.RUNNING and event.reason:
+            first = self.early_end
+            again = first and replace(first, spares_cleanup=False)
+            self.early_end = again or EarlyEnd(event.reason, event.timed_out)
+        self.state = event.state
+
     def _apply_going_on(self, event: RunEvent) -> None:
         """The run goes on after its end, maybe on another version of its DAG."""
-        self._cancel_reason = None
+        self.early_end = self._began_at = None
         self.created = replace(
             self.created, version=event.version, tasks=event.tasks, restarts=event.restarts
         )
@@ -218,19 +249,22 @@ class RunMachine:
             task.failures += 1
         if event.state.ends_task:
             task.value = event.value or task.value
+            is_open_circuit = event.value is not None and event.value.is_falsy
+            task.cut_by = event.task_id if is_open_circuit else event.cut_by
+            task.chose_to_skip = event.state is AttemptState.SKIPPED and event.attempt > 0
             self._open -= 1
             for id in self.dag.downstreams[event.task_id]:
-                self.tasks[id].upstreams.add(event.state)
+                self.tasks[id].upstreams.add(event.state, cuts=bool(task.cut_by))
                 self._undecided.append(id)
 
     def _forget(self, task: TaskProgress) -> None:
         """Let a task be as if it had not begun; only its attempts go on being counted."""
         if task.state is not None and task.state.ends_task:
             for id in self.dag.downstreams[task.spec.id]:
-                self.tasks[id].upstreams.add(task.state, -1)
+                self.tasks[id].upstreams.add(task.state, -1, cuts=bool(task.cut_by))
             self._open += 1
         task.state = task.retry_at = task.queued_at = None
-        task.failures = 0
+        task.failures, task.cut_by = 0, ""
         self._undecided.append(task.spec.id)
 
     def _go_on(self, reason: str, now: datetime) -> None:
@@ -259,22 +293,30 @@ class RunMachine:
             if not runs_again.isdisjoint(task.spec.upstreams):
                 runs_again.add(id)
                 self._clear(task, reason, now)
-            elif not ended_anew.isdisjoint(task.spec.upstreams) and not task.stands:
+            elif not (ended_anew.isdisjoint(task.spec.upstreams) or self._stands(task)):
                 self._clear(task, reason, now)
                 self._decide(task, now, reason)
                 (ended_anew if task.has_ended else runs_again).add(id)
 
-    def _cancel_rest(self, reason: str, now: datetime) -> None:
+    def _stands(self, task: TaskProgress) -> bool:
+        return task.stands(self._short_circuits_of(task))
+
+    def _short_circuits_of(self, task: TaskProgress) -> list[str]:
+        """Return the short circuits that cut this task off, itself or an upstream of it."""
+        return [by for id in task.spec.upstreams if (by := self.tasks[id].cut_by)]
+
+    def _cancel_rest(self, end: EarlyEnd, now: datetime) -> None:
         for task in self.tasks.values():
-            if not task.has_ended and task.state is not AttemptState.RUNNING:
-                self._emit(self._without_attempt(task, AttemptState.CANCELLED, now, reason))
+            has_begun = task.has_ended or task.state is AttemptState.RUNNING
+            if not has_begun and not end.spares(task.spec):
+                self._emit(self._without_attempt(task, AttemptState.CANCELLED, now, end.of_tasks))
 
     def _emit(self, event: EventOfRun) -> None:
         self.apply(event)
         self._events.append(event)
 
     def _settle(self, now: datetime) -> list[EventOfRun]:
-        if self.state is not RunState.QUEUED or self._cancel_reason is not None:  # else `begin` comes to it
+        if self.state is not RunState.QUEUED or self.early_end is not None:  # else `begin` comes to it
             self._decide_all(now)
         events, self._events = self._events, []
         return events
@@ -285,17 +327,22 @@ class RunMachine:
             if task.state is None:
                 self._decide(task, now)
         if not self._open and not self.state.is_terminal:
-            self._emit(
-                replace(self.created, state=self._end_state(), at=now, reason=self._cancel_reason or "")
-            )
+            state, reason = self._end()
+            self._emit(replace(self.created, state=state, at=now, reason=reason))
 
     def _decide(self, task: TaskProgress, now: datetime, reason: str = "") -> None:
+        if self.early_end is not None and self.to_stop:
+            return  # what cleans up waits for all that may still use what it releases
         verdict = task.verdict
         if verdict is Verdict.START and self.state is not RunState.QUEUED:
             self._queue(task, now)
         elif verdict is Verdict.SKIP:
             reason = reason or "by its trigger rule"
             self._emit(self._without_attempt(task, AttemptState.SKIPPED, now, reason))
+        elif verdict is Verdict.CUT_OFF:
+            cut_by = self._short_circuits_of(task)[0]
+            event = self._without_attempt(task, AttemptState.SKIPPED, now, f"short-circuited by {cut_by}")
+            self._emit(replace(event, cut_by=cut_by))
         elif verdict is Verdict.UPSTREAM_FAILED:
             self._emit(self._without_attempt(task, AttemptState.UPSTREAM_FAILED, now, reason))
 
@@ -303,34 +350,25 @@ class RunMachine:
         task.state, task.queued_at = AttemptState.QUEUED, now
         self.ready.append(task.spec.id)
 
-    def _end_state(self) -> RunState:
-        if self._cancel_reason is not None:
-            return RunState.CANCELLED
-        failed = any(t.state is not None and t.state.is_failure for t in self.tasks.values())
-        return RunState.FAILED if failed else RunState.SUCCESS
+    def _end(self) -> tuple[RunState, str]:
+        """Return how the run ends now that all its tasks have, and why if they do not say it."""
+        end = self.early_end
+        if end is None:
+            failed = any(t.state is not None and t.state.is_failure for t in self.tasks.values())
+            return RunState.FAILED if failed else RunState.SUCCESS, ""
+        not_cleaned_up = [
+            id
+            for id, task in self.tasks.items()
+            if task.spec.options.cleanup and task.state is AttemptState.FAILED
+        ]
+        if not_cleaned_up:
+            return RunState.FAILED, f"{end.reason}, and then failed to clean up: {', '.join(not_cleaned_up)}"
+        return RunState.FAILED if end.timed_out else RunState.CANCELLED, end.reason
 
     def _without_attempt(
         self, task: TaskProgress, state: AttemptState, now: datetime, reason: str
     ) -> TaskEvent:
         return TaskEvent(self.run_id, task.spec.id, 0, state, now, reason=reason)
-
-    def _ending(self, task: TaskProgress, outcome: Outcome, now: datetime) -> TaskEvent:
-        def ended(state: AttemptState, **details: Any) -> TaskEvent:
-            attempt, worker, files = task.attempt, task.worker, outcome.files
-            return TaskEvent(
-                self.run_id, task.spec.id, attempt, state, now, worker=worker, files=files, **details
-            )
-
-        if isinstance(outcome, Succeeded):
-            return ended(AttemptState.SUCCESS, value=outcome.value)
-        if isinstance(outcome, Cancelled):
-            return ended(AttemptState.CANCELLED, reason=outcome.reason)
-        options, error, held = task.spec.options, outcome.error, outcome.held
-        is_last = self._cancel_reason is not None or task.is_being_cancelled
-        if is_last or task.failures >= options.retries or held is not None:
-            return ended(AttemptState.FAILED, error=error, held=held)
-        retry_at = now + options.retry_wait(task.failures + 1)
-        return ended(AttemptState.UP_FOR_RETRY, error=error, retry_at=retry_at)
 
 
 def replay(dag: DagSpec, events: Iterable[EventOfRun]) -> RunMachine:

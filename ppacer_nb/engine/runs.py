@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from ppacer_nb.engine.commands import Command, Notify, Record, Release, Start
+from ppacer_nb.engine.commands import Command, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.notifications import notification_of
 from ppacer_nb.engine.queue import Limits, ReadyQueue, ReadyTask
 from ppacer_nb.engine.run_machine import RunMachine
@@ -33,6 +33,12 @@ class RetryDue(NamedTuple):
 
     run_id: str
     task_id: str
+
+
+class RunOverdue(NamedTuple):
+    """A run has taken as long as it may."""
+
+    run_id: str
 
 
 @dataclass(slots=True)
@@ -86,7 +92,7 @@ class Runs:
         self.queue = ReadyQueue(limits)
         self.draining = False
         self._runs_folder = runs_folder
-        self._timers: Timers[PointDue | RetryDue | AttemptKey] = Timers()
+        self._timers: Timers[PointDue | RetryDue | RunOverdue | AttemptKey] = Timers()
         self._freed: deque[str] = deque()  # ids of DAGs of which a run has ended
         self._out: list[Command] = []
 
@@ -110,6 +116,8 @@ class Runs:
             self._record(event)
             if isinstance(event, TaskEvent):
                 self._follow_up(machine, event)
+            else:
+                self._set_deadline(machine)
         while machine.ready:
             task = machine.tasks[machine.ready.popleft()].spec
             self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool))
@@ -139,11 +147,28 @@ class Runs:
         if notification is not None:
             self._out.append(Notify(notification))
 
+    def _set_deadline(self, machine: RunMachine) -> None:
+        overdue = RunOverdue(machine.run_id)
+        if machine.deadline is None:
+            self._timers.cancel(overdue)
+        else:
+            self._timers.set(machine.deadline, overdue)
+
+    def _end_early(self, machine: RunMachine, reason: str, now: datetime, *, timed_out: bool = False) -> None:
+        events = machine.cancel(reason, now, timed_out=timed_out)
+        assert machine.early_end is not None
+        for key in machine.to_stop:
+            self._out.append(Stop(key, timed_out=timed_out, reason=machine.early_end.of_tasks))
+        entry = self.dags[machine.dag.id]
+        if machine.run_id in entry.waiting:
+            entry.waiting.remove(machine.run_id)
+        self._absorb(machine, events, now)
+
     def _commands(self, now: datetime) -> list[Command]:
         """Start what may start, and hand out everything decided since the last call."""
         while self._freed:
             self._fill_freed_place(self.dags[self._freed.popleft()], now)
-        while not self.draining and (ready := self.queue.take()) is not None:
+        while self._may_start() and (ready := self.queue.take()) is not None:
             machine = self.runs[ready.run_id]
             event = machine.start_attempt(ready.task_id, now)
             self._record(event)
@@ -151,6 +176,10 @@ class Runs:
             self._out.append(Start(job, job.task.options.executor))
         commands, self._out = self._out, []
         return commands
+
+    def _may_start(self) -> bool:
+        # Of runs that are all being cancelled, only what cleans up is still in the queue.
+        return not self.draining or all(machine.is_being_cancelled for machine in self.runs.values())
 
     def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
         """Begin what waited for a run of the same DAG to end."""

@@ -5,12 +5,20 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Hashable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
 _TIDY_FROM = 64  # fewer dead entries are not worth a tidy
+
+
+def later(now: datetime, wait: timedelta) -> datetime:
+    """Return when `wait` is over: at the end of all dates, if that lies beyond it."""
+    try:
+        return now + wait
+    except OverflowError:  # a timeout of thousands of years
+        return datetime.max.replace(tzinfo=now.tzinfo)
 
 
 class Timers(Generic[T]):

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 
 from ppacer_nb import values
-from ppacer_nb.calling import bind, call, resolver
-from ppacer_nb.errors import AttemptError
+from ppacer_nb.calling import bind, call, resolver, skipped
+from ppacer_nb.errors import AttemptError, Skip
 from ppacer_nb.executors.capture import Capture, task_logger
 from ppacer_nb.executors.protocol import Listener
 from ppacer_nb.model.attempt import (
@@ -105,7 +105,7 @@ class ThreadExecutor:
             return
         attempt.tell(BodyStarted(_now(), "thread"))
         with self._capture.redirect(attempt.tell):
-            outcome = _outcome(attempt.job, lambda text: attempt.tell(Message(text)))
+            outcome = _outcome(attempt.job, attempt.tell)
         self._end(attempt.job.key, outcome)
 
     def _end(self, key: AttemptKey, outcome: Outcome) -> None:
@@ -117,9 +117,13 @@ class ThreadExecutor:
         attempt.listener(key, Ended(_now(), outcome))
 
 
-def _outcome(job: Job, send: Callable[[str], None]) -> Outcome:
+def _outcome(job: Job, tell: Callable[[Report], None]) -> Outcome:
     try:
-        return Succeeded(_result(job, send))
+        return Succeeded(_result(job, lambda text: tell(Message(text))))
+    except Skip as skip:
+        outcome, line = skipped(skip)
+        tell(line)
+        return outcome
     except AttemptError as error:  # ours, with a sentence of its own
         return Failed(ErrorInfo(type(error).__name__, str(error)))
     except SystemExit as error:
@@ -139,7 +143,8 @@ def _result(job: Job, send: Callable[[str], None]) -> Value:
         work.context_parameter,
         TaskContext(job.run, logger, send),
     )
-    return values.dump(call(work.function, args, kwargs), job.file(".value.pkl"))
+    result = call(work.function, args, kwargs)
+    return values.dump(result, job.file(".value.pkl"), test=job.task.options.short_circuit)
 
 
 def _explained(error: BaseException) -> ErrorInfo:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import assert_never
 
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
@@ -36,6 +37,7 @@ from ppacer_nb.model.attempt import (
     LogLine,
     Outcome,
     Report,
+    Skipped,
     Succeeded,
 )
 from ppacer_nb.model.ids import AttemptKey
@@ -145,6 +147,7 @@ class Attempt:
             context_parameter=what.context_parameter,
             results=order.inputs,
             value_file=order.file(".value.pkl"),
+            short_circuit=what.short_circuit,
         )
         path = order.file(".inputs.pkl")
         values.write_whole(path, pickle.dumps(inputs), durable=False)
@@ -211,6 +214,8 @@ class Attempt:
         return f"kernel of attempt {self.order.resumes.attempt}, {self._resumption.summary}, pid {kernel.pid}"
 
     def _cell_error(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
+        if client.skipped is not None:
+            return None
         if raised.ename == "SystemExit":
             return self._early_exit(raised, client)
         known = getattr(errors, raised.ename, None)
@@ -253,6 +258,8 @@ class Attempt:
             return Cancelled(self._stopped.reason, files)
         if error is not None:
             return Failed(error, files)
+        if self._client is not None and self._client.skipped is not None:
+            return replace(self._client.skipped, files=files)
         if self._value is None:
             return Failed(ErrorInfo("TaskFailed", "the function's call was left out of its notebook"), files)
         return Succeeded(self._value, files)
@@ -314,6 +321,9 @@ def _state_name(outcome: Outcome) -> str:
             return AttemptState.FAILED
         case Cancelled(reason):
             return AttemptState.INTERRUPTED if reason == LOST else AttemptState.CANCELLED
+        case Skipped():
+            return AttemptState.SKIPPED
+    assert_never(outcome)
 
 
 def _why(outcome: Outcome) -> str | None:
@@ -323,8 +333,9 @@ def _why(outcome: Outcome) -> str | None:
             return None
         case Failed(error):
             return error.message
-        case Cancelled(reason):
+        case Cancelled(reason) | Skipped(reason):
             return reason
+    assert_never(outcome)
 
 
 def _shortened(text: str, length: int) -> str:

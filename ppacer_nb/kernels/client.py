@@ -18,7 +18,7 @@ from ppacer_nb.kernels.inside import MESSAGE_TYPE, decode_report
 from ppacer_nb.kernels.outputs import KINDS, NotebookOutputs, Outputs, end_of_cell
 from ppacer_nb.kernels.process import Kernel
 from ppacer_nb.kernels.widgets import CapturingWidget, StateRoom
-from ppacer_nb.model.attempt import CellProgress, LogLine, Report
+from ppacer_nb.model.attempt import CellProgress, LogLine, Report, Skipped
 from ppacer_nb.model.values import Value
 
 #: What stands for the state of widgets where it is too much.
@@ -86,6 +86,7 @@ class Client(NotebookClient):
         self.kept: frozenset[int] = frozenset()  #: places of cells, from 0, that are not to run
         self.place = 0  #: of the cell that was begun last, from 0
         self.go_on = True  #: set it to False to leave out the cells that have not begun
+        self.skipped: Skipped | None = None  #: as soon as a cell has raised `Skip`
         self.asked_to_exit = False  #: by IPython's ``exit``, in the cell that was begun last
         self.traceback = ""  #: of the last error
         self.cell_number = 0  #: of the code cell that was begun last, from 1
@@ -122,7 +123,7 @@ class Client(NotebookClient):
         """
         try:
             for index, cell in enumerate(self.nb.cells):
-                if not self.go_on or self.asked_to_exit:
+                if not self.go_on or self.asked_to_exit or self.skipped is not None:
                     break
                 if index not in self._numbers or index in self.kept:
                     continue
@@ -210,6 +211,8 @@ class Client(NotebookClient):
     def _take_report(self, report: Any, cell: NotebookNode) -> None:
         if isinstance(report, Value):
             self.value = report
+        elif isinstance(report, Skipped):
+            self.skipped = report
         elif isinstance(report, LogLine):
             self._log.line(report)
             self._outputs_in(cell.outputs).write("stderr", f"{report.level} {report.message}\n")

@@ -28,7 +28,12 @@ from ppacer_nb.model.placeholders import Secret, UpstreamResult, fill
 from ppacer_nb.model.run_info import RunInfo
 
 _BACKTICKS = re.compile(r"`+")
-_ENDINGS = {"failed": "failed", "cancelled": "was cancelled", "interrupted": "was interrupted"}
+_ENDINGS = {
+    "failed": "failed",
+    "cancelled": "was cancelled",
+    "interrupted": "was interrupted",
+    "skipped": "was skipped",
+}
 _MAYBE_PLAIN = frozenset({"NoneType", "bool", "int", "float", "str", "list", "dict", "date", "datetime"})
 
 

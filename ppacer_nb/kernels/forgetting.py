@@ -51,6 +51,7 @@ class Before:
         self._signals = {number: signal.getsignal(number) for number in _SIGNALS}
         self._loggers = {logger: _state(logger) for logger in _all_loggers()}
         self._callbacks = {name: list(found) for name, found in shell.events.callbacks.items()}
+        self._custom_exceptions = (shell.custom_exceptions, shell.CustomTB)
         self._modules = frozenset(sys.modules)
         self._files: dict[str, int] = {}  # of modules that tasks have imported: modified when
         self._task_began = time.time_ns()
@@ -150,6 +151,7 @@ class Before:
     def _restore_shell(self) -> None:
         for name, callbacks in self._callbacks.items():
             self._shell.events.callbacks[name][:] = callbacks
+        self._shell.custom_exceptions, self._shell.CustomTB = self._custom_exceptions
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)  # holds all that the function had

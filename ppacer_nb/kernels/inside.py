@@ -21,8 +21,9 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 
 from ppacer_nb import values
-from ppacer_nb.calling import bind, resolver
+from ppacer_nb.calling import bind, resolver, skipped
 from ppacer_nb.calling import read_secret as read_secret  # for the cells of parameters
+from ppacer_nb.errors import Skip
 from ppacer_nb.kernels.backpressure import PatientStream, hold_back
 from ppacer_nb.kernels.forgetting import Before
 from ppacer_nb.model.attempt import Message
@@ -46,6 +47,7 @@ class Inputs:
     context_parameter: str | None
     results: Mapping[str, Value]
     value_file: Path
+    short_circuit: bool  #: whether it matters that the result is falsy
 
 
 def set_up(*, reused: bool) -> None:
@@ -55,9 +57,10 @@ def set_up(*, reused: bool) -> None:
     root.setLevel(logging.INFO)
     if not any(isinstance(handler, _ReportHandler) for handler in root.handlers):
         root.addHandler(_ReportHandler(logging.INFO))
+    shell: Any = get_ipython()
+    shell.set_custom_exc((Skip,), _report_skip)
     if reused:
         _before().keep_import_paths()
-    shell: Any = get_ipython()
     if not isinstance(sys.stdout, PatientStream):  # a worker may be set up more than once
         hold_back(shell.kernel.iopub_thread, shell)
 
@@ -121,7 +124,7 @@ class Call:
         return self._passed_on(await result)
 
     def _passed_on(self, result: Any) -> Any:
-        _report(values.dump(result, self._inputs.value_file))
+        _report(values.dump(result, self._inputs.value_file, test=self._inputs.short_circuit))
         return result
 
 
@@ -150,6 +153,12 @@ def _brief(value: Any) -> str:
 
 def _holds_secret(raw: Any) -> bool:
     return any(isinstance(reference, Secret) for reference in references(raw))
+
+
+def _report_skip(_shell: object, _type: object, skip: Skip, _trace: object, **_: object) -> None:
+    """Report that the task chose to skip, in place of a traceback: nothing is wrong."""
+    for report in reversed(skipped(skip)):
+        _report(report)
 
 
 class _ReportHandler(logging.Handler):

@@ -38,6 +38,7 @@ class FunctionOrder:
     context_parameter: str | None
     is_async: bool
     fresh: bool  #: in a kernel of its own, and not in one that has run others
+    short_circuit: bool  #: whether it matters that its result is falsy
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +141,5 @@ def _what(task: TaskSpec) -> FunctionOrder | NotebookOrder:
         context_parameter=work.context_parameter,
         is_async=inspect.iscoroutinefunction(work.function),
         fresh=task.options.fresh,
+        short_circuit=task.options.short_circuit,
     )

@@ -85,7 +85,15 @@ class Cancelled:
     files: Files = Files()
 
 
-Outcome = Succeeded | Failed | Cancelled
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The task's own code found that there is nothing to do: it raised `Skip`."""
+
+    reason: str
+    files: Files = Files()
+
+
+Outcome = Succeeded | Failed | Cancelled | Skipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import heapq
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class DagSpec:
     end: datetime | None = None  #: no schedule point after it
     catchup: bool = False
     max_active_runs: int = 16
+    timeout: timedelta | None = None  #: of each run, from when it begins; None: never
     params: Mapping[str, Any] = field(default_factory=dict)  #: names and defaults
     tags: tuple[str, ...] = ()
     description: str = ""
@@ -52,7 +53,8 @@ class DagSpec:
         head = [
             f"dag {self.id}",
             f"schedule {self.schedule} timezone {self.timezone} start {self.start} end {self.end}",
-            f"catchup {self.catchup} max_active_runs {self.max_active_runs} params {dict(self.params)!r}",
+            f"catchup {self.catchup} max_active_runs {self.max_active_runs} timeout {self.timeout}",
+            f"params {dict(self.params)!r}",
             f"tags {', '.join(self.tags)} description {self.description}",
         ]
         return "\n\n".join(["\n".join(head), *(_task_source(task) for task in self.tasks.values())])

@@ -16,8 +16,8 @@ from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 class RunEvent:
     """A run came into being or changed its state.
 
-    QUEUED says of an ended run that it goes on, RUNNING with a reason of a running one that it is to be
-    cancelled.
+    QUEUED says of an ended run that it goes on, RUNNING with a reason of a running one that it is to end
+    early, and of one that does so that its cleanup is given up too.
     """
 
     run_id: str
@@ -31,6 +31,7 @@ class RunEvent:
     at: datetime
     reason: str = ""  #: why, or by whom, where the state alone does not say it
     restarts: int = 0  #: how often it has gone on after it had ended
+    timed_out: bool = False  #: with RUNNING and a reason: it ends early for its timeout, as failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class TaskEvent:
     worker: str = ""  #: with an ending: who ran it, in words
     files: Files = field(default_factory=Files)
     held: Held | None = None  #: with FAILED: its kernel, where that stays
+    cut_by: str = ""  #: with SKIPPED: the id of the short circuit that it is downstream of, if that is why
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,22 +26,32 @@ class TaskOptions:
     retries: int = 0  #: further attempts after a failed first one
     retry_delay: timedelta = timedelta(0)  #: wait before the first retry
     retry_backoff: float = 1.0  #: each further wait is this many times the one before
+    retry_max_delay: timedelta | None = None  #: no wait grows longer than this by backoff
+    retry_jitter: float = 0.0  #: each wait is between 1 - this and 1 + this times as long, by lot
     timeout: timedelta | None = DEFAULT_TIMEOUT  #: of each attempt; None: never
     executor: str | None = None  #: "kernel", "thread", ...; None: as the run or the scheduler says
     fresh: bool = False  #: a kernel of its own, not a reused one
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    short_circuit: bool = False  #: what is downstream is skipped if it returns something falsy
+    cleanup: bool = False  #: runs also when its run is cancelled or times out; its rule is ALL_DONE
     pool: str | None = None  #: takes a slot of this pool while it runs
     notify: frozenset[NotifyOn] = frozenset({"failure"})  #: which endings send a notification
     hold_on_failure: timedelta | None = None  #: how long a notebook's kernel stays when it has failed
 
-    def retry_wait(self, failed_attempts: int) -> timedelta:
-        """Return how long to wait after the `failed_attempts`-th failure (from 1): a year at the most."""
+    def retry_wait(self, failed_attempts: int, lot: float = 0.5) -> timedelta:
+        """Return how long to wait after the `failed_attempts`-th failure (from 1): about a year at the most.
+
+        `lot`, from 0 to 1, says where in the range of the jitter it lies. The jitter comes after
+        `retry_max_delay`: tasks that have all come to it are still spread.
+        """
         if not self.retry_delay:
             return timedelta(0)
+        longest = min(self.retry_max_delay or LONGEST_RETRY_WAIT, LONGEST_RETRY_WAIT)
         try:
-            return min(self.retry_delay * self.retry_backoff ** (failed_attempts - 1), LONGEST_RETRY_WAIT)
+            wait = min(self.retry_delay * self.retry_backoff ** (failed_attempts - 1), longest)
         except OverflowError:
-            return LONGEST_RETRY_WAIT
+            wait = longest
+        return wait * (1 + self.retry_jitter * (2 * lot - 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,3 +18,4 @@ class Value:
     size: int  #: bytes, pickled
     type_name: str
     preview: str  #: the start of its repr, for people
+    is_falsy: bool = False  #: whether it counts as False; asked of a short circuit's result only

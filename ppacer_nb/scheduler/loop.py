@@ -190,6 +190,8 @@ class SchedulerLoop:
     def stop(self, wait: timedelta) -> StopReport:
         """Start nothing more, give what runs up to `wait` to end, cancel the rest, and end the thread.
 
+        What cleans up after a cancelled run has `LAST_WAIT` for it.
+
         Who asks again, say after an interrupted wait, waits for the same end.
         """
         with self._stop_lock:
@@ -382,9 +384,11 @@ class SchedulerLoop:
         await self._until_idle(wait)
         finished = before - self._coordinator.queue.busy
         cancelled = list(self._coordinator.runs)
-        self._decided += self._cancel_all(self._clock.now())
-        self._carry_out_decided()
+        self._cancel_all()
+        if self._failure is not None:
+            self._cancel_all()  # what cannot be recorded does not start
         await self._until_idle(LAST_WAIT)
+        self._cancel_all()  # what cleans up still
         for name, executor in self._executors.items():
             try:
                 await executor.close()
@@ -394,11 +398,11 @@ class SchedulerLoop:
         self._news.set()
         return StopReport(finished, cancelled)
 
-    def _cancel_all(self, now: datetime) -> list[Command]:
-        commands: list[Command] = []
+    def _cancel_all(self) -> None:
+        now = self._clock.now()
         for run_id in list(self._coordinator.runs):
-            commands += self._coordinator.cancel_run(run_id, STOPPED, now)
-        return commands
+            self._decided += self._coordinator.cancel_run(run_id, STOPPED, now)
+        self._carry_out_decided()
 
     async def _until_idle(self, wait: timedelta) -> None:
         end = self._loop.time() + wait.total_seconds()

@@ -123,6 +123,7 @@ def event_of(row: Row) -> Event:
         at=at,
         reason=detail.get("reason", ""),
         restarts=attempt or 0,
+        timed_out=detail.get("timed_out", False),
     )
 
 
@@ -140,13 +141,19 @@ def _task_event(
         *(run_id, task_id, attempt, state, at),
         queued_at=_instant_or_none(detail.get("queued_at")),
         retry_at=_instant_or_none(detail.get("retry_at")),
-        value=value and Value(data, _path(value["path"]), value["size"], value["type"], value["preview"]),
+        value=value and _value(data, value),
         error=error and ErrorInfo(**error),
         reason=detail.get("reason", ""),
         worker=detail.get("worker", ""),
         files=Files(_path(detail.get("notebook")), _path(detail.get("report"))),
         held=held and Held(Path(held["connection_file"]), _instant(held["until"])),
+        cut_by=detail.get("cut_by", ""),
     )
+
+
+def _value(data: bytes | None, detail: Mapping[str, Any]) -> Value:
+    path, is_falsy = _path(detail["path"]), detail.get("is_falsy", False)
+    return Value(data, path, detail["size"], detail["type"], detail["preview"], is_falsy)
 
 
 def _task_detail(event: TaskEvent) -> str | None:
@@ -157,7 +164,7 @@ def _task_detail(event: TaskEvent) -> str | None:
         value = event.value
         path = None if value.path is None else str(value.path)
         shown = {"type": value.type_name, "size": value.size, "preview": value.preview}
-        detail["value"] = {**shown, "path": path}
+        detail["value"] = {**shown, "path": path, **({"is_falsy": True} if value.is_falsy else {})}
     if event.error is not None:
         error = event.error
         detail["error"] = {"kind": error.kind, "message": error.message, "traceback": error.traceback}
@@ -166,7 +173,7 @@ def _task_detail(event: TaskEvent) -> str | None:
     if event.held is not None:
         held = event.held
         detail["held"] = {"connection_file": str(held.connection_file), "until": _micros(held.until)}
-    for name in ("reason", "worker"):
+    for name in ("reason", "worker", "cut_by"):
         if text := getattr(event, name):
             detail[name] = text
     for name in ("notebook", "report"):
@@ -185,6 +192,8 @@ def _run_detail(event: RunEvent) -> str:
     }
     if event.reason:
         detail["reason"] = event.reason
+    if event.timed_out:
+        detail["timed_out"] = True
     try:
         return _json(detail)
     except Exception:  # see `_plain`

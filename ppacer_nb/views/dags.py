@@ -56,6 +56,10 @@ def _details(task: TaskSpec) -> str:
         parts.append(f"retries {options.retries}")
     if options.timeout is not None:
         parts.append(f"timeout {format_duration(options.timeout)}")
-    if options.trigger_rule is not TriggerRule.ALL_SUCCESS:
+    if options.cleanup:
+        parts.append("cleanup")
+    elif options.trigger_rule is not TriggerRule.ALL_SUCCESS:
         parts.append(f"trigger rule {options.trigger_rule}")
+    if options.short_circuit:
+        parts.append("short circuit")
     return ", ".join(parts)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import nbformat
 import pytest
+from IPython.core.completer import IPCompleter, provisionalcompleter
 
 from ppacer_nb.authoring import registry
 from ppacer_nb.authoring.dag import DAG, current_dag
@@ -305,6 +307,41 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "retry_backoff": (lambda: task(retry_backoff=0.5)(print), InvalidOption, "retry_backoff of task 'print'"),
     "retry_backoff nan": (lambda: task(retry_backoff=float("nan"))(print), InvalidOption, "is nan"),
+    "retry_jitter": (
+        lambda: task(retry_jitter=1.5)(print),
+        InvalidOption,
+        "retry_jitter of task 'print' is 1.5",
+    ),
+    "retry_jitter nan": (lambda: task(retry_jitter=float("nan"))(print), InvalidOption, "from 0 .none. to 1"),
+    "retry_jitter of another type": (
+        lambda: task(retry_jitter=True)(print),
+        InvalidOption,
+        "retry_jitter of",
+    ),
+    "retry_max_delay": (lambda: task(retry_max_delay=0)(print), InvalidOption, "retry_max_delay .* is zero"),
+    "retry_max_delay in no unit": (
+        lambda: task(retry_max_delay="5 x")(print),
+        InvalidDuration,
+        "retry_max_delay of task 'print' '5 x' is not a duration",
+    ),
+    "retry_max_delay that is too short": (
+        lambda: task(retry_delay="1m", retry_max_delay="30s")(print),
+        InvalidOption,
+        "retry_max_delay of task 'print' is 30s, shorter than its retry_delay of 1m: give a longer one",
+    ),
+    "short_circuit": (
+        lambda: task(short_circuit=1)(print),
+        InvalidOption,
+        "short_circuit of task 'print' is 1",
+    ),
+    "cleanup": (lambda: task(cleanup="yes")(print), InvalidOption, "cleanup of task 'print' is 'yes'"),
+    "cleanup under another rule": (
+        lambda: task(cleanup=True, trigger_rule="one_failed")(print),
+        InvalidOption,
+        "trigger_rule of task 'print' is 'one_failed', but it is for cleanup",
+    ),
+    "timeout of a DAG": (lambda: DAG("d", timeout="0s"), InvalidOption, "timeout of DAG 'd' is zero"),
+    "timeout of a DAG in no unit": (lambda: DAG("d", timeout="2 x"), InvalidDuration, "timeout of DAG 'd'"),
     "timeout": (lambda: task(timeout=0)(print), InvalidOption, "timeout of task 'print' is zero"),
     "timeout text": (lambda: task(timeout="long")(print), InvalidDuration, "timeout of task 'print' 'long'"),
     "trigger_rule": (lambda: task(trigger_rule="all_succes")(print), InvalidOption, "mean 'all_success'"),
@@ -499,3 +536,57 @@ def test_notify_in_its_forms() -> None:
     ]
     for given, expected in forms:
         assert task(notify=given)(print).options.notify == expected
+
+
+# Outcomes
+
+
+def test_a_task_for_cleanup_runs_whatever_happened() -> None:
+    options = task(cleanup=True)(lambda: None).options
+    assert (options.cleanup, options.trigger_rule) == (True, "all_done")
+    assert task(cleanup=True, trigger_rule="all_done")(lambda: None).options == options
+    assert nothing.override(cleanup=True).options == options
+
+
+def test_options_of_outcomes_are_part_of_a_version() -> None:
+    def version(timeout: str | None = None, **options: Any) -> str:
+        with DAG("d", timeout=timeout) as dag:
+            nothing.override(**options)()
+        return dag.version
+
+    given: list[dict[str, Any]] = [
+        {"timeout": "2h"},
+        {"short_circuit": True},
+        {"cleanup": True},
+        {"retry_jitter": 0.1},
+        {"retry_max_delay": "1h"},
+    ]
+    versions = [version(**each) for each in ({}, *given)]
+    assert len(set(versions)) == len(versions)
+    assert version(timeout="120m") == versions[1]
+
+
+def test_a_notebook_is_no_short_circuit(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(), path)
+    with pytest.raises(InvalidOption, match="short_circuit of task 'a': the result of a notebook"), DAG("d"):
+        notebook(path, short_circuit=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("task(retry_j", "retry_jitter="),
+        ("task(retry_m", "retry_max_delay="),
+        ("@task(clea", "cleanup="),
+        ("bash('x', short_c", "short_circuit="),
+        ("notebook('x', retry_j", "retry_jitter="),
+        ("load.override(clea", "cleanup="),
+        ("DAG('x', timeo", "timeout="),
+    ],
+)
+def test_options_are_offered_by_tab(line: str, offered: str) -> None:
+    names = {"task": task, "bash": bash, "notebook": notebook, "DAG": DAG, "load": extract}
+    completer = IPCompleter(namespace=names, global_namespace=names)
+    with provisionalcompleter():
+        assert offered in [completion.text for completion in completer.completions(line, len(line))]

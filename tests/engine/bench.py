@@ -11,7 +11,7 @@ from typing import Any
 from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
-from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Job, Outcome, Succeeded
+from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Job, Outcome, Skipped, Succeeded
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
@@ -20,6 +20,8 @@ from ppacer_nb.model.values import Value
 T0 = datetime(2026, 11, 23, 5, 15, tzinfo=UTC)
 NOTHING = Value(b"N.", None, 2, "NoneType", "None")
 GOOD = Succeeded(NOTHING)
+FALSY = Succeeded(replace(NOTHING, is_falsy=True))  #: of a short circuit
+SKIP = Skipped("no new rows")
 BAD = Failed(ErrorInfo("TaskFailed", "ValueError: no"))
 HELD = replace(BAD, held=Held(Path("kernel.json"), T0 + timedelta(hours=1)))
 STOPPED = Cancelled("stopped")

@@ -19,14 +19,19 @@ from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.status import MARKS, AttemptState, RunState, RunType, TriggerRule
 from ppacer_nb.testing import dag_spec
-from tests.engine.bench import BAD, GOOD, HELD, STOPPED, T0, Bench, Every
+from tests.engine.bench import BAD, FALSY, GOOD, HELD, SKIP, STOPPED, T0, Bench, Every
 
-OUTCOMES: list[Outcome] = [GOOD, BAD, STOPPED, HELD]
+OUTCOMES: list[Outcome] = [GOOD, BAD, STOPPED, HELD, SKIP]
 FAILED = {"failed", "upstream_failed", "cancelled", "interrupted"}
 
 
+def how_it_ended(event: TaskEvent) -> str:
+    """The state, or "cut" for a short circuit that cuts off what is downstream, and what it has cut off."""
+    return "cut" if event.cut_by or (event.value is not None and event.value.is_falsy) else event.state.value
+
+
 def allows(rule: TriggerRule, ended: list[str], waiting: int) -> bool:
-    """What the documentation of `TriggerRule` says, in the simplest words."""
+    """What the documentation of `TriggerRule` and of short circuits says, in the simplest words."""
     match rule:
         case TriggerRule.ALL_SUCCESS:
             return not waiting and set(ended) <= {"success"}
@@ -37,7 +42,7 @@ def allows(rule: TriggerRule, ended: list[str], waiting: int) -> bool:
         case TriggerRule.ONE_SUCCESS:
             return "success" in ended or not (ended or waiting)
         case TriggerRule.NONE_FAILED:
-            return not waiting and not any(state in FAILED for state in ended)
+            return not waiting and not any(state in FAILED or state == "cut" for state in ended)
         case TriggerRule.ALWAYS:
             return True
 
@@ -53,6 +58,10 @@ class Watch:
     within: set[tuple[str, int]] = field(default_factory=set)  #: run, events: no log breaks off there
     paused: bool = False
     running: set[AttemptKey] = field(default_factory=set)
+    forced: set[str] = field(default_factory=set)  #: runs that were cancelled while they were ended early
+    by_hand: set[tuple[str, str]] = field(
+        default_factory=set
+    )  #: run, task: it was marked, or itself cancelled
 
     def see(self, commands: list[Command]) -> None:
         before = {run_id: len(events) for run_id, events in self.history.items()}
@@ -92,12 +101,49 @@ class Watch:
             return  # successes of another version stay
         for id, spec in self.dag(run_id).tasks.items():
             last = self.tasks(run_id, id)[-1]
-            upstreams = [self.tasks(run_id, upstream)[-1].state.value for upstream in spec.upstreams]
-            may_start = allows(spec.options.trigger_rule, upstreams, 0)
-            if last.attempt and last.state is AttemptState.SUCCESS:
+            upstreams = [self.tasks(run_id, upstream)[-1] for upstream in spec.upstreams]
+            may_start = allows(spec.options.trigger_rule, [how_it_ended(e) for e in upstreams], 0)
+            if last.attempt and last.state in (AttemptState.SUCCESS, AttemptState.SKIPPED):
                 assert may_start
+            elif last.cut_by:  # which others of its upstreams ended later does not change
+                assert last.cut_by in {e.cut_by or e.task_id for e in upstreams if how_it_ended(e) == "cut"}
+                assert spec.options.trigger_rule not in (TriggerRule.ALL_DONE, TriggerRule.ALWAYS)
             elif last.state in (AttemptState.SKIPPED, AttemptState.UPSTREAM_FAILED):
                 assert not may_start
+
+    def early_ends(self, run_id: str) -> list[RunEvent]:
+        """Return who asked, since the run began or went on, that it ends early."""
+        asked: list[RunEvent] = []
+        before = RunState.QUEUED
+        for e in self.history[run_id]:
+            if isinstance(e, RunEvent):
+                if before is not RunState.RUNNING:
+                    asked = []
+                elif e.state is RunState.RUNNING:
+                    asked.append(e)
+                before = e.state
+        return asked
+
+    def check_end(self, run_id: str) -> None:
+        """A run has ended as its tasks have, unless it was ended early; what cleans up has run."""
+        states = self.runs(run_id)
+        tasks = {id: self.tasks(run_id, id)[-1].state for id in self.dag(run_id).tasks}
+        cleanup = {id for id, task in self.dag(run_id).tasks.items() if task.options.cleanup}
+        assert all(task.ends_task for task in tasks.values())
+        if states[-2:] == [RunState.QUEUED, RunState.CANCELLED]:
+            return
+        versions = {e.version for e in self.history[run_id] if isinstance(e, RunEvent)}
+        if run_id not in self.forced and len(versions) == 1:
+            left_out = {id for id in cleanup if (run_id, id) in self.by_hand}
+            assert all(any(e.attempt for e in self.all_of(run_id, id)) for id in cleanup - left_out)
+        match self.early_ends(run_id):
+            case []:
+                failed = any(task.is_failure for task in tasks.values())
+            case [first, *_]:
+                not_cleaned_up = any(tasks[id] is AttemptState.FAILED for id in cleanup)
+                failed = first.timed_out or not_cleaned_up
+                assert failed or states[-1] is RunState.CANCELLED
+        assert (states[-1] is RunState.FAILED) == failed
 
     def _record(self, event: Event) -> None:
         if isinstance(event, RunEvent):
@@ -109,10 +155,22 @@ class Watch:
             assert event.restarts == [*states, event.state].count(RunState.QUEUED) - 1
             assert states or event.run_type is RunType.MANUAL or not self.paused
             before.append(event)
+            if len(self.early_ends(event.run_id)) > 1:
+                self.forced.add(event.run_id)
+            if event.timed_out:
+                self._check_timeout(event)
         elif isinstance(event, DagEvent):
             self.paused = event.paused
         elif isinstance(event, TaskEvent):
             self._record_task(event)
+
+    def _check_timeout(self, event: RunEvent) -> None:
+        """A run times out when it has taken that long since it began, or began again after its end."""
+        timeout, events = self.dag(event.run_id).timeout, self.history[event.run_id]
+        of_run = [e for e in events if isinstance(e, RunEvent)]
+        queued = max(place for place, e in enumerate(of_run) if e.state is RunState.QUEUED)
+        assert timeout is not None
+        assert event.at - of_run[queued + 1].at >= timeout
 
     def _record_task(self, event: TaskEvent) -> None:
         run_state = self.runs(event.run_id)[-1]
@@ -128,19 +186,26 @@ class Watch:
             assert event.attempt == 1 + max((e.attempt for e in earlier), default=0)
             assert AttemptState.QUEUED.may_become(event.state)
             self._check_upstreams(event)
+            asked = self.early_ends(event.run_id)
+            spared = len(asked) == 1 and self.dag(event.run_id).tasks[event.task_id].options.cleanup
+            assert not asked or spared
             self.running.add(AttemptKey(event.run_id, event.task_id, event.attempt))
         elif event.attempt:
             assert same[-1].state.may_become(event.state)
             self.running.discard(AttemptKey(event.run_id, event.task_id, event.attempt))
-        elif not event.reason.startswith(f"{event.task_id} marked"):
+        elif event.reason.startswith(f"{event.task_id} marked"):
+            self.by_hand.add((event.run_id, event.task_id))
+        else:
             assert AttemptState.QUEUED.may_become(event.state)
+            if event.state is AttemptState.CANCELLED and not self.early_ends(event.run_id):
+                self.by_hand.add((event.run_id, event.task_id))  # or its run, before that had begun
         assert not any(e.state.ends_task for e in before)
         self.history[event.run_id].append(event)
 
     def _check_upstreams(self, event: TaskEvent) -> None:
         spec = self.dag(event.run_id).tasks[event.task_id]
         states = [self.tasks(event.run_id, id) for id in spec.upstreams]
-        ended = [events[-1].state.value for events in states if events and events[-1].state.ends_task]
+        ended = [how_it_ended(events[-1]) for events in states if events and events[-1].state.ends_task]
         if not self.tasks(event.run_id, event.task_id):  # a retry waits for nobody
             assert allows(spec.options.trigger_rule, ended, len(states) - len(ended))
 
@@ -169,6 +234,7 @@ class WatchedBench(Bench):
         if machine.state is not RunState.QUEUED:
             assert again.resume(self.now) == []
         assert _standing(again) == _standing(machine)
+        assert machine.deadline is None or machine.deadline > self.now
 
     def check_every_prefix(self) -> None:
         """A log that broke off anywhere is gone on with as it went on."""
@@ -188,10 +254,13 @@ def _standing(machine: RunMachine) -> object:
     tasks = {}
     for id, task in machine.tasks.items():
         state = task.state
-        if state is AttemptState.QUEUED:  # never logged, it follows from the rest
-            state = AttemptState.UP_FOR_RETRY if task.attempt else None
-        tasks[id] = (state, task.attempt, task.failures, task.value, task.upstreams)
-    return machine.state, machine._cancel_reason, machine._open, tasks
+        if state is AttemptState.QUEUED and task.failures:  # never logged: that its retry was due
+            state = AttemptState.UP_FOR_RETRY
+        elif state is AttemptState.QUEUED and machine.is_being_cancelled:
+            state = None  # what was to clean up before the cancel keeps its place, else it waits for the rest
+        ending = (task.value, task.cut_by, task.chose_to_skip)
+        tasks[id] = (state, task.attempt, task.failures, task.upstreams, ending)
+    return machine.state, machine.early_end, machine.deadline, machine._open, tasks
 
 
 @st.composite
@@ -200,23 +269,29 @@ def dags(draw: st.DrawFn) -> DagSpec:
     chains = list(names) + [
         f"{a} >> {b}" for i, a in enumerate(names) for b in names[i + 1 :] if draw(st.booleans())
     ]
-    options = {
-        name: TaskOptions(
-            retries=draw(st.integers(0, 2)),
-            retry_delay=timedelta(seconds=draw(st.integers(0, 5))),
-            timeout=draw(st.sampled_from([None, timedelta(seconds=3)])),
-            trigger_rule=draw(st.sampled_from(TriggerRule)),
-            pool=draw(st.sampled_from([None, "db"])),
-        )
-        for name in names
-    }
     return dag_spec(
         "d",
         ";".join(chains),
-        options=options,
+        options={name: draw(task_options()) for name in names},
         max_active_runs=draw(st.integers(1, 3)),
         schedule=draw(st.sampled_from([None, Every(4, last=T0 + timedelta(seconds=30))])),
         catchup=draw(st.booleans()),
+        timeout=draw(st.sampled_from([None, None, timedelta(seconds=8)])),
+    )
+
+
+@st.composite
+def task_options(draw: st.DrawFn) -> TaskOptions:
+    cleanup = draw(st.sampled_from([False, False, True]))
+    return TaskOptions(
+        retries=draw(st.integers(0, 2)),
+        retry_delay=timedelta(seconds=draw(st.integers(0, 5))),
+        retry_jitter=draw(st.sampled_from([0.0, 0.5])),
+        timeout=draw(st.sampled_from([None, timedelta(seconds=3)])),
+        trigger_rule=TriggerRule.ALL_DONE if cleanup else draw(st.sampled_from(TriggerRule)),
+        short_circuit=draw(st.booleans()),
+        cleanup=cleanup,
+        pool=draw(st.sampled_from([None, "db"])),
     )
 
 
@@ -234,11 +309,8 @@ def test_whatever_happens_every_run_ends_and_nothing_starts_too_early(
     states = {run_id: watch.runs(run_id)[-1] for run_id in watch.history}
     assert all(state.is_terminal for state in states.values())
     assert (bench.engine.runs, bench.engine.next_wakeup, bench.engine.queue.busy) == ({}, None, 0)
-    for run_id, state in states.items():
-        tasks = {id: watch.tasks(run_id, id)[-1].state for id in watch.dag(run_id).tasks}
-        assert all(task.ends_task for task in tasks.values())
-        if state is not RunState.CANCELLED:
-            assert (state is RunState.FAILED) == any(task.is_failure for task in tasks.values())
+    for run_id in states:
+        watch.check_end(run_id)
         watch.check_that_ends_agree(run_id)
     bench.check_every_prefix()
 
@@ -260,7 +332,7 @@ def calls_of(bench: WatchedBench, versions: list[DagSpec]) -> dict[str, list[tup
         "wait": [(seconds,) for seconds in range(7)],
         "register": [(dag,) for dag in versions],
         "body_of": [(key,) for key in running],
-        "end_key": [(key, outcome) for key in running for outcome in OUTCOMES],
+        "end_key": [(key, outcome) for key in running for outcome in outcomes_of(bench, key)],
         "cancel": [(run_id,) for run_id in sorted(bench.engine.runs)],
         "cancel_task": waiting_or_running(bench),
         "resume": [(key.run_id, key.task_id) for key in resumable(bench)],
@@ -269,6 +341,12 @@ def calls_of(bench: WatchedBench, versions: list[DagSpec]) -> dict[str, list[tup
         "mark": [(run, id, m) for run, id in at_rest for m in MARKS if states[run].get(id) != m],
         "unpause" if bench.watch.paused else "pause": [()],
     }
+
+
+def outcomes_of(bench: WatchedBench, key: AttemptKey) -> list[Outcome]:
+    """Return how an attempt may end."""
+    is_short = bench.engine.runs[key.run_id].tasks[key.task_id].spec.options.short_circuit
+    return [*OUTCOMES, FALSY, FALSY] if is_short else OUTCOMES
 
 
 def waiting_or_running(bench: WatchedBench) -> list[tuple[str, str]]:

@@ -167,3 +167,17 @@ def test_a_run_goes_on_with_the_newest_version_of_its_dag() -> None:
     assert bench.run_states()[run_id] == "success"
     last = bench.events[-1]
     assert last.version == newer.version  # type: ignore[union-attr]
+
+
+def test_what_was_ready_when_its_upstream_failed_waits_again_for_the_resumed_one() -> None:
+    bench = Bench(max_workers=1)
+    options = {"b": TaskOptions(trigger_rule=TriggerRule.ALL_DONE)}
+    bench.register(dag_spec("d", "a >> b; c", options=options), scheduled=False)
+    run_id = bench.trigger()
+    bench.end("a", HELD)  # c has the only worker now, and b is ready
+    bench.resume(run_id, "a")
+    bench.end("c")
+    assert [key.task_id for key in bench.running] == ["a"]
+    bench.end("a")
+    bench.end("b")
+    assert bench.run_states() == {run_id: "success"}

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Queue, SimpleQueue
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from ppacer_nb import values
+from ppacer_nb.errors import Skip
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.attempt import (
     BodyStarted,
@@ -25,13 +27,14 @@ from ppacer_nb.model.attempt import (
     LogLine,
     Message,
     Report,
+    Skipped,
     Succeeded,
 )
 from ppacer_nb.model.context import TaskContext, context_parameter
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.placeholders import Run, Secret, UpstreamResult
 from ppacer_nb.model.run_info import RunInfo
-from ppacer_nb.model.task import FunctionWork, NotebookWork, TaskSpec
+from ppacer_nb.model.task import FunctionWork, NotebookWork, TaskOptions, TaskSpec
 from ppacer_nb.status import RunType
 
 T0 = datetime(2026, 11, 23, 5, 15, tzinfo=UTC)
@@ -334,3 +337,28 @@ def test_closing_cancels_what_runs_and_gives_back_the_streams() -> None:
     assert ended.outcome == Cancelled("the scheduler was stopped")
     assert sys.stdout is before
     go.set()
+
+
+def test_a_function_that_skips_says_why_in_its_end_and_its_log() -> None:
+    def load() -> None:
+        print("looking")
+        raise Skip("no new rows")
+
+    said, outcome = run(job(load))
+    assert outcome == Skipped("no new rows")
+    lines = [(line.level, line.message) for line in said if isinstance(line, LogLine)]
+    assert lines == [("STDOUT", "looking"), ("INFO", "skipped: no new rows")]
+
+
+def test_a_skip_without_a_reason_says_that_it_has_none() -> None:
+    def load() -> None:
+        raise Skip
+
+    assert run(job(load))[1] == Skipped("no reason given")
+
+
+@pytest.mark.parametrize(("result", "is_falsy"), [([], True), ([0], False)])
+def test_a_short_circuit_says_whether_its_result_is_falsy(result: list[int], is_falsy: bool) -> None:
+    plain = job(lambda: result)
+    short = replace(plain, task=replace(plain.task, options=TaskOptions(short_circuit=True)))
+    assert [run(each)[1].value.is_falsy for each in (plain, short)] == [False, is_falsy]

@@ -13,7 +13,7 @@ import pytest
 from ppacer_nb.kernels.forkserver import ForkServer
 from ppacer_nb.kernels.process import KernelKind
 from ppacer_nb.kernels.supply import KernelSupply
-from ppacer_nb.model.attempt import BodyStarted
+from ppacer_nb.model.attempt import BodyStarted, Skipped
 from ppacer_nb.model.task import TaskOptions
 from tests.kernels.lab import Lab, Trial, assert_gone, write_notebook
 
@@ -271,3 +271,22 @@ def test_a_worker_is_replaced_when_it_holds_too_much_memory(tmp_path: Path) -> N
 
     pids = asyncio.run(use())
     assert pids[0] == pids[1] != pids[2]
+
+
+def test_a_kernel_in_which_a_task_handled_errors_its_own_way_knows_a_skip_afterwards(one: Lab) -> None:
+    def take_over() -> None:
+        from IPython.core.getipython import get_ipython
+
+        shell = get_ipython()
+        assert shell is not None
+        shell.set_custom_exc((Exception,), lambda *_, **__: None)
+
+    def skip() -> None:
+        from ppacer_nb import Skip
+
+        raise Skip("fine")
+
+    one.call(take_over)
+    second = one.call(skip)
+    assert isinstance(second.outcome, Skipped)
+    assert worker_of(second).startswith("worker kernel, its task no. 2")

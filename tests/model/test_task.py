@@ -46,3 +46,28 @@ def test_a_notebook_is_named_by_its_file() -> None:
 
 def test_functions_are_functions() -> None:
     assert TaskSpec("t", FunctionWork(print, b"", "print", "")).kind == "function"
+
+
+def test_no_wait_grows_over_the_longest_that_was_given() -> None:
+    options = TaskOptions(
+        retry_delay=timedelta(seconds=10), retry_backoff=2, retry_max_delay=timedelta(seconds=30)
+    )
+    assert [options.retry_wait(n).total_seconds() for n in (1, 2, 3, 4, 5000)] == [10, 20, 30, 30, 30]
+
+
+def test_jitter_spreads_a_wait_evenly_around_it_also_the_longest() -> None:
+    options = TaskOptions(
+        retry_delay=timedelta(seconds=10),
+        retry_backoff=2,
+        retry_max_delay=timedelta(seconds=20),
+        retry_jitter=0.2,
+    )
+    assert [options.retry_wait(1, lot).total_seconds() for lot in (0, 0.5, 1)] == [8, 10, 12]
+    assert [options.retry_wait(9, lot).total_seconds() for lot in (0, 0.5, 1)] == [16, 20, 24]
+
+
+def test_the_longest_wait_has_no_end_to_overflow() -> None:
+    options = TaskOptions(
+        retry_delay=timedelta(days=300), retry_backoff=10, retry_max_delay=timedelta.max, retry_jitter=1.0
+    )
+    assert options.retry_wait(9, 1.0) == timedelta(days=730)

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from ppacer_nb.errors import InvalidOption, NotFound, StoreLocked
+from ppacer_nb.authoring.dag import DAG
+from ppacer_nb.authoring.tasks import task as define
+from ppacer_nb.errors import InvalidOption, NotFound, Skip, StoreLocked
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.model.placeholders import Placeholder, UpstreamResult
 from ppacer_nb.model.task import NotebookWork, TaskSpec
 from ppacer_nb.scheduler.run_once import run_once
+from ppacer_nb.status import TriggerRule
 from ppacer_nb.store.store import Store
 from tests.scheduler.helpers import dag, task
 
@@ -155,3 +158,64 @@ def test_interrupting_it_cancels_the_run_and_keeps_that_in_the_history(tmp_path:
     with Store(tmp_path / "x.duckdb") as store:
         (run,) = store.history.runs()
         assert (run.state, run.reason) == ("cancelled", "the scheduler was stopped")
+
+
+def test_a_task_that_skips_shows_its_reason_in_the_result_and_the_log() -> None:
+    result = run_once(dag(task(_raise, Skip, "no new rows", id="a"), task(int, id="b", after=("a",))))
+    assert (result.state, result["a"].state, result["b"].state) == ("success", "skipped", "skipped")
+    assert result["a"].error is None
+    assert [line.message for line in result["a"].logs] == ["skipped: no new rows"]
+    assert "no new rows" in repr(result)
+    assert "no new rows" in result._repr_html_()
+
+
+def test_interrupting_it_runs_what_cleans_up(tmp_path: Path) -> None:
+    go, cleaned = threading.Event(), threading.Event()
+
+    def waits() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert go.wait(20)
+
+    drop = task(cleaned.set, id="drop", after=("waits",), cleanup=True, trigger_rule=TriggerRule.ALL_DONE)
+    with pytest.raises(KeyboardInterrupt):
+        run_once(dag(task(waits), drop), store=tmp_path / "x.duckdb")
+    go.set()
+    assert cleaned.is_set()
+    with Store(tmp_path / "x.duckdb") as store:
+        (run,) = store.history.runs()
+        states = {attempt.task_id: attempt.state for attempt in store.history.attempts(run.run_id)}
+    assert (run.state, states) == ("cancelled", {"waits": "cancelled", "drop": "success"})
+
+
+def test_skips_short_circuits_and_cleanup_in_kernels() -> None:
+    with DAG("outcomes") as defined:
+
+        @define
+        def skips() -> None:
+            raise Skip("closed")
+
+        @define(short_circuit=True)
+        def check() -> list[int]:
+            return []
+
+        @define(trigger_rule="none_failed")
+        def after(upstream: object) -> object:
+            return upstream
+
+        @define(cleanup=True)
+        def drop(upstream: object) -> object:
+            return upstream
+
+        skipped, checked = skips(), check()
+        drop([after(skipped), after(checked)])
+    result = defined.run()
+    assert result.state == "success", result
+    assert {id: each.state.value for id, each in result.items()} == {
+        "skips": "skipped",
+        "check": "success",
+        "after": "success",
+        "after_2": "skipped",
+        "drop": "success",
+    }
+    assert result["after"].value is None
+    assert result["drop"].value == [None, None]

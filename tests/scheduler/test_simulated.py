@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ppacer_nb.errors import InvalidOption, NotFound, NotRunning, SchedulerError
+from ppacer_nb.errors import InvalidOption, NotFound, NotRunning, SchedulerError, Skip
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.scheduler.clock import Signal
-from ppacer_nb.status import RunState, ScheduleEventKind
+from ppacer_nb.status import RunState, ScheduleEventKind, TriggerRule
 from ppacer_nb.testing import Does, SimulatedClock, World, dag_spec, simulated
 from tests.engine.bench import GOOD, T0, Every
 
@@ -456,3 +456,81 @@ def test_what_is_asked_in_the_turn_in_which_a_task_ends_comes_after_what_follows
             ("b", "cancelled"),
             ("run", "cancelled"),
         ]
+
+
+def test_a_task_that_skips_leaves_its_reason_in_the_history() -> None:
+    with simulated(T0) as world:
+        world.script["a"] = Skip("no new rows")
+        assert world.run(dag_spec("d", "a >> b")) is RunState.SUCCESS
+        run_id = world.scheduler.history.run_ids()[0]
+        assert task_states(world, run_id) == [("a", 1, "skipped"), ("b", 0, "skipped")]
+        reasons = [attempt.reason for attempt in world.scheduler.history.attempts(run_id)]
+        assert reasons == ["no new rows", "by its trigger rule"]
+
+
+def test_a_falsy_short_circuit_skips_what_is_downstream() -> None:
+    with simulated(T0) as world:
+        world.script["check"] = [[]]
+        options = {"check": TaskOptions(short_circuit=True)}
+        assert world.run(dag_spec("d", "check >> a >> b; x", options=options)) is RunState.SUCCESS
+        run_id = world.scheduler.history.run_ids()[0]
+        attempts = {a.task_id: a for a in world.scheduler.history.attempts(run_id)}
+        assert {id: a.state.value for id, a in attempts.items()} == {
+            "check": "success",
+            "x": "success",
+            "a": "skipped",
+            "b": "skipped",
+        }
+        assert attempts["b"].reason == "short-circuited by check"
+
+
+def test_a_run_that_takes_too_long_is_stopped_at_its_timeout_and_cleaned_up_after() -> None:
+    with simulated(T0) as world:
+        world.script["a"] = Does(after="5h")
+        world.script["drop"] = Does(after="1m")
+        options = {
+            "a": TaskOptions(timeout=None),
+            "drop": TaskOptions(cleanup=True, trigger_rule=TriggerRule.ALL_DONE),
+        }
+        dag = dag_spec("d", "a >> b >> drop", options=options, timeout=7200 * SECOND)
+        assert world.run(dag) is RunState.FAILED
+        assert world.clock.now() == T0 + 7260 * SECOND
+        run_id = world.scheduler.history.run_ids()[0]
+        assert task_states(world, run_id) == [
+            ("a", 1, "failed"),
+            ("b", 0, "cancelled"),
+            ("drop", 1, "success"),
+        ]
+        run = world.scheduler.history.run(run_id)
+        assert run is not None
+        assert run.reason == "ran longer than its timeout of 2h"
+        error = world.scheduler.history.attempts(run_id)[0].error
+        assert error is not None
+        assert (error.kind, error.message) == ("TaskTimeout", "its run ran longer than its timeout of 2h")
+
+
+def test_a_run_that_ends_in_time_leaves_no_timer() -> None:
+    with simulated(T0) as world:
+        world.script["a"] = Does(after="1h")
+        options = TaskOptions(timeout=None)
+        assert world.run(dag_spec("d", "a", options=options, timeout=3600 * SECOND)) is RunState.SUCCESS
+        assert not world.clock.jump()
+
+
+def test_a_run_whose_scheduler_is_stopped_is_cleaned_up_before_it_ends(tmp_path: Path) -> None:
+    store = tmp_path / "x.duckdb"
+    options = {
+        "a": TaskOptions(timeout=None),
+        "drop": TaskOptions(cleanup=True, trigger_rule=TriggerRule.ALL_DONE),
+    }
+    with simulated(T0, store=store) as world:
+        world.script["a"] = Does(after="5h")
+        world.scheduler.register(dag_spec("d", "a >> b >> drop", options=options), scheduled=False)
+        run_id = world.scheduler.trigger("d")
+        world.advance("1m")
+    assert world.started == [("a", 1), ("drop", 1)]
+    with simulated(T0, store=store) as world:
+        assert task_states(world, run_id) == [
+            *(("a", 1, "cancelled"), ("b", 0, "cancelled"), ("drop", 1, "success")),
+        ]
+        assert run_states(world) == ["cancelled"]

@@ -39,7 +39,7 @@ json_values = st.recursive(
     max_leaves=5,
 )
 states = st.sampled_from(AttemptState)
-small = st.builds(Value, st.binary(), st.none(), st.integers(0, 2**62), texts, texts)
+small = st.builds(Value, st.binary(), st.none(), st.integers(0, 2**62), texts, texts, st.booleans())
 large = st.builds(Value, st.none(), texts.map(Path), st.integers(0, 2**62), texts, texts)
 errors = st.none() | st.builds(ErrorInfo, texts, texts, texts)
 task_events = st.builds(
@@ -55,6 +55,7 @@ task_events = st.builds(
     reason=texts,
     worker=texts,
     files=st.builds(Files, paths, paths),
+    cut_by=texts,
 )
 started_events = st.builds(
     TaskEvent, st.just("d/1"), st.just("a"), st.integers(1, 9), states, instants, queued_at=instants
@@ -72,6 +73,7 @@ run_events = st.builds(
     instants,
     texts,
     st.integers(0, 99),
+    st.booleans(),
 )
 dag_events = st.builds(DagEvent, st.just("d"), st.booleans(), instants, texts)
 schedule_events = st.builds(
