@@ -100,9 +100,8 @@ class Client(NotebookClient):
         """Let a Python kernel import what the scheduler can, and report what it logs."""
         self.reset_execution_trackers()
         kernel = self._kernel
-        if (
-            kernel.language == "python" and kernel.sys_path != sys_path
-        ):  # a worker kernel may be set up so already
+        # A worker kernel, or one that was held, may be set up so already.
+        if kernel.language == "python" and kernel.sys_path != sys_path:
             code = _SET_UP.format(paths=list(sys_path), reused=reused)
             reply = await kernel.run_silently(f"exec({code!r}, {{}})", {"is_patient": IS_PATIENT})
             is_patient = reply.get("user_expressions", {}).get("is_patient", {})
