@@ -51,7 +51,10 @@ def build_parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--executor", choices=["kernel", "thread"], default="kernel", help="for tasks that name none"
     )
-    stop = add("stop", "Stop the scheduler: start nothing more, wait for what runs, then cancel it.")
+    stop = add(
+        "stop",
+        "Stop the scheduler: wait for the tasks that run, then stop them. Runs go on at the next start.",
+    )
     stop.add_argument("--wait", default="30s", help="how long to wait for running tasks (%(default)s)")
     add("status", "Say whether and where the scheduler runs, and what comes next.")
     add("dags", "List the DAGs with their next schedule points.")

@@ -11,7 +11,7 @@ from enum import StrEnum
 class RunState(StrEnum):
     """Where one run of a DAG stands."""
 
-    QUEUED = "queued"  #: created, or to go on after its end; waits for the DAG's max_active_runs
+    QUEUED = "queued"  #: created, or to go on; waits for its turn among the DAG's max_active_runs
     RUNNING = "running"  #: at least one task may run
     SUCCESS = "success"  #: ended: every task succeeded or was skipped on purpose
     FAILED = "failed"  #: ended: a task failed for good, or the run took longer than its timeout
@@ -38,7 +38,7 @@ class AttemptState(StrEnum):
     UPSTREAM_FAILED = "upstream_failed"  #: never started: what it waits for failed
     SKIPPED = "skipped"  #: nothing to do: its trigger rule can no longer be met, or it raised `Skip`
     CANCELLED = "cancelled"  #: stopped by somebody
-    INTERRUPTED = "interrupted"  #: its scheduler or worker died while it ran
+    INTERRUPTED = "interrupted"  #: its scheduler ended while it ran; a new attempt follows, or it fails
     CLEARED = "cleared"  #: of a task: how it had ended counts no more, and it runs again
 
     @property
@@ -96,9 +96,9 @@ MARKS = (AttemptState.SUCCESS, AttemptState.FAILED)
 
 _TERMINAL_RUNS = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED})
 _RUN_MOVES = {
-    # QUEUED to FAILED: its scheduler died before it began
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}),
-    RunState.RUNNING: _TERMINAL_RUNS,
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED}),
+    # RUNNING to QUEUED: its scheduler ended; it waits for the next one.
+    RunState.RUNNING: _TERMINAL_RUNS | {RunState.QUEUED},
     # An ended run that goes on takes its turn among the runs of its DAG, like a new one.
     RunState.SUCCESS: frozenset({RunState.QUEUED}),
     RunState.FAILED: frozenset({RunState.QUEUED}),
@@ -110,11 +110,14 @@ _FAILURES = frozenset(
         AttemptState.FAILED,
         AttemptState.UPSTREAM_FAILED,
         AttemptState.CANCELLED,
-        AttemptState.INTERRUPTED,
     }
 )
 _TASK_ENDS = _FAILURES | {AttemptState.SUCCESS, AttemptState.SKIPPED}
-_TERMINAL_ATTEMPTS = _TASK_ENDS | {AttemptState.UP_FOR_RETRY, AttemptState.CLEARED}
+_TERMINAL_ATTEMPTS = _TASK_ENDS | {
+    AttemptState.UP_FOR_RETRY,
+    AttemptState.INTERRUPTED,
+    AttemptState.CLEARED,
+}
 _ATTEMPT_MOVES = {state: frozenset[AttemptState]() for state in AttemptState if state.is_terminal} | {
     AttemptState.QUEUED: frozenset(
         {AttemptState.RUNNING, AttemptState.CANCELLED, AttemptState.UPSTREAM_FAILED, AttemptState.SKIPPED}
@@ -129,4 +132,6 @@ _ATTEMPT_MOVES = {state: frozenset[AttemptState]() for state in AttemptState if 
             AttemptState.INTERRUPTED,
         }
     ),
+    # Decided when its DAG is defined again, which says whether it may run twice.
+    AttemptState.INTERRUPTED: frozenset({AttemptState.FAILED}),
 }

@@ -10,6 +10,7 @@ def test_which_states_are_final() -> None:
     assert {state for state in AttemptState if not state.is_terminal} == {"queued", "running"}
     assert {state for state in AttemptState if state.is_terminal and not state.ends_task} == {
         "up_for_retry",
+        "interrupted",
         "cleared",
     }
 
@@ -19,7 +20,6 @@ def test_every_failure_ends_its_task() -> None:
         "failed",
         "upstream_failed",
         "cancelled",
-        "interrupted",
     }
     assert all(state.ends_task for state in AttemptState if state.is_failure)
 
@@ -27,7 +27,11 @@ def test_every_failure_ends_its_task() -> None:
 @pytest.mark.parametrize("state", [*RunState, *AttemptState])
 def test_nothing_follows_a_final_state_and_something_every_other(state: RunState | AttemptState) -> None:
     followers = [other for other in type(state) if state.may_become(other)]  # type: ignore[arg-type]
-    goes_on = [RunState.QUEUED] if isinstance(state, RunState) else []  # when it is restarted
+    goes_on: list[RunState | AttemptState] = []
+    if isinstance(state, RunState):
+        goes_on = [RunState.QUEUED]  # when it is restarted
+    elif state is AttemptState.INTERRUPTED:
+        goes_on = [AttemptState.FAILED]  # if it must not run twice
     assert followers == goes_on if state.is_terminal else followers
     assert state not in followers
 
@@ -37,10 +41,10 @@ def test_which_moves_a_run_makes() -> None:
     assert moves == {
         ("queued", "running"),
         ("queued", "cancelled"),
-        ("queued", "failed"),  # its scheduler died
         ("running", "success"),
         ("running", "failed"),
         ("running", "cancelled"),
+        ("running", "queued"),  # its scheduler ended
         *((end, "queued") for end in ("success", "failed", "cancelled")),  # it was restarted
     }
 

@@ -11,12 +11,13 @@ from typing import Any, TypeVar, get_args
 from ppacer_nb.errors import InvalidOption
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.durations import format_duration, parse_duration
-from ppacer_nb.model.task import NotifyOn, TaskOptions
+from ppacer_nb.model.task import NotifyOn, OnInterrupt, TaskOptions
 from ppacer_nb.status import TriggerRule
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _NOTIFY_ON: tuple[NotifyOn, ...] = get_args(NotifyOn)
+_ON_INTERRUPT: tuple[OnInterrupt, ...] = get_args(OnInterrupt)
 
 
 def listing_options(function: F) -> F:
@@ -162,6 +163,14 @@ def _notify(value: object, what: str) -> frozenset[NotifyOn]:
     )
 
 
+def _on_interrupt(value: object, what: str) -> OnInterrupt:
+    if value not in _ON_INTERRUPT:
+        raise InvalidOption(
+            f"on_interrupt of {what} is {value!r}: give 'retry', or 'fail' for what must not run twice."
+        )
+    return value
+
+
 _PARSERS: dict[str, Callable[[Any, str], Any]] = {
     "retries": _retries,
     "retry_delay": lambda value, what: parse_duration(value, what=f"retry_delay of {what}"),
@@ -176,4 +185,5 @@ _PARSERS: dict[str, Callable[[Any, str], Any]] = {
     "cleanup": _boolean("cleanup"),
     "pool": _text_or_none("pool"),
     "notify": _notify,
+    "on_interrupt": _on_interrupt,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ppacer_nb.engine.commands import Command, Keep, Stop
@@ -11,7 +12,7 @@ from ppacer_nb.engine.runs import Runs
 from ppacer_nb.engine.task_progress import TaskProgress
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.model.dag import did_you_mean
-from ppacer_nb.model.events import EventOfRun
+from ppacer_nb.model.events import EventOfRun, RunEvent
 from ppacer_nb.model.ids import AttemptKey, dag_id_of
 from ppacer_nb.status import MARKS, AttemptState, RunState
 
@@ -38,7 +39,11 @@ class Control(Runs):
         NotFound
             If no unfinished run has that id.
         """
-        self._end_early(self._unfinished(run_id), reason, now)
+        if run_id in self.parked:
+            latest = [event for event in self.parked.pop(run_id) if isinstance(event, RunEvent)][-1]
+            self._record(replace(latest, state=RunState.CANCELLED, at=now, reason=reason))
+        else:
+            self._end_early(self._unfinished(run_id), reason, now)
         return self._commands(now)
 
     def cancel_task(self, run_id: str, task_id: str, reason: str, now: datetime) -> list[Command]:
@@ -57,10 +62,8 @@ class Control(Runs):
         if task.has_ended:
             raise SchedulerError(f"task {task_id!r} of run {run_id!r} has ended, its state is {task.state}.")
         if task.state is AttemptState.RUNNING:
-            task.is_being_cancelled = True
             self._out.append(Stop(AttemptKey(run_id, task_id, task.attempt), timed_out=False, reason=reason))
-        else:
-            self._absorb(machine, machine.cancel_task(task_id, reason, now), now)
+        self._absorb(machine, machine.cancel_task(task_id, reason, now), now)
         return self._commands(now)
 
     def restart(self, run_id: str, history: Sequence[EventOfRun], now: datetime, *, by: str) -> list[Command]:
@@ -170,12 +173,14 @@ class Control(Runs):
         try:
             return self.runs[run_id]
         except KeyError:
+            self._check_is_not_parked(run_id)
             raise NotFound(f"no unfinished run {run_id!r}{did_you_mean(run_id, self.runs)}.") from None
 
     def _machine(self, run_id: str, history: Sequence[EventOfRun]) -> RunMachine:
         """Return a run, as it is or as its history says; of its DAG the newest version counts."""
         if run_id in self.runs:
             return self.runs[run_id]
+        self._check_is_not_parked(run_id)
         if not history:
             raise NotFound(f"no run {run_id!r}{did_you_mean(run_id, self.runs)}.")
         return replay(self._entry(dag_id_of(run_id)).dag, history)
@@ -206,6 +211,13 @@ class Control(Runs):
         for id in changed:
             if machine.tasks[id].state is AttemptState.RUNNING:
                 raise SchedulerError(f"task {id!r} of run {machine.run_id!r} runs now: wait for its end.")
+
+    def _check_is_not_parked(self, run_id: str) -> None:
+        if run_id in self.parked:
+            raise SchedulerError(
+                f"run {run_id!r} waits until its DAG {dag_id_of(run_id)!r} is defined again: run the cell "
+                "that defines it, or cancel the run."
+            )
 
     def _check_is_not_being_cancelled(self, machine: RunMachine) -> None:
         if machine.early_end is not None and machine.is_being_cancelled:

@@ -12,12 +12,13 @@ from typing import Any
 
 from ppacer_nb.engine.commands import Command, Release, Stop
 from ppacer_nb.engine.control import Control
+from ppacer_nb.engine.interruption import STOPPED
 from ppacer_nb.engine.run_machine import RunMachine
 from ppacer_nb.engine.runs import DagEntry, PointDue, RetryDue, RunOverdue
 from ppacer_nb.engine.timers import later
 from ppacer_nb.engine.timetable import Decision, Served, Timetable
 from ppacer_nb.errors import InvalidOption, SchedulerError
-from ppacer_nb.model.attempt import Failed, Held, Outcome
+from ppacer_nb.model.attempt import Cancelled, Failed, Held, Outcome
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.durations import format_duration
 from ppacer_nb.model.events import DagEvent, RunEvent, ScheduleEvent
@@ -56,6 +57,7 @@ class Coordinator(Control):
             entry.active, entry.waiting, entry.last_manual = old.active, old.waiting, old.last_manual
             self._timers.cancel(PointDue(dag.id))
         self.dags[dag.id] = entry
+        self._take_up(entry)
         self._begin_runs(entry, now)  # this version may have more room
         if scheduled:
             self._serve_points(entry, now)
@@ -107,7 +109,11 @@ class Coordinator(Control):
         self.queue.release(task.spec.options.pool)
         if isinstance(outcome, Failed) and outcome.held is not None:
             self._hold(key, outcome.held)
-        self._absorb(machine, machine.end_attempt(key.task_id, outcome, now), now)
+        is_interrupted = self.interrupting and not machine.is_asked_to_end(key.task_id)
+        if is_interrupted and isinstance(outcome, Cancelled):
+            self._absorb(machine, machine.interrupt(key.task_id, outcome, STOPPED, now), now)
+        else:
+            self._absorb(machine, machine.end_attempt(key.task_id, outcome, now), now)
         return self._commands(now)
 
     def released(self, key: AttemptKey) -> None:
@@ -156,6 +162,24 @@ class Coordinator(Control):
     def drain(self) -> None:
         """Start nothing more, but what cleans up once all runs are being cancelled. What runs goes on."""
         self.draining = True
+
+    def interrupt(self) -> list[Command]:
+        """Stop what still runs, to be tried again under the next scheduler."""
+        self.interrupting = True
+        for machine in self.runs.values():
+            for key in machine.running:
+                if not machine.is_asked_to_end(key.task_id):
+                    self._out.append(Stop(key, timed_out=False, reason=STOPPED))
+        commands, self._out = self._out, []
+        return commands
+
+    def put_back(self, now: datetime) -> list[Command]:
+        """Leave all unfinished runs to the next scheduler, when this one does nothing more."""
+        for machine in self.runs.values():
+            for event in machine.put_back(STOPPED, now):
+                self._record(event)
+        commands, self._out = self._out, []
+        return commands
 
     def advance(self, now: datetime) -> list[Command]:
         """Do everything that is due at `now`."""

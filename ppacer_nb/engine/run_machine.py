@@ -14,10 +14,11 @@ from datetime import datetime
 from pathlib import Path
 
 from ppacer_nb.engine.early_end import EarlyEnd
+from ppacer_nb.engine.interruption import interrupted, why_not_again
 from ppacer_nb.engine.task_progress import TaskProgress
 from ppacer_nb.engine.timers import later
 from ppacer_nb.engine.trigger_rules import Upstreams, Verdict
-from ppacer_nb.model.attempt import Job, Outcome
+from ppacer_nb.model.attempt import Cancelled, Job, Outcome
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
@@ -42,6 +43,7 @@ class RunMachine:
         }
         self._open = len(self.tasks)
         self._began_at: datetime | None = None
+        self.was_put_back = False  #: it waits to go on, as its scheduler ended before it did
         self.early_end: EarlyEnd | None = None  #: why it ends before its tasks are through, if it does
         self._undecided: deque[str] = deque()
         self._events: list[EventOfRun] = []
@@ -100,7 +102,7 @@ class RunMachine:
         """Decide for every task that has not begun; after `begin`, or after a replay."""
         if self.early_end is not None:
             self._cancel_rest(self.early_end, now)
-        self._undecided = deque(id for id, task in self.tasks.items() if task.state is None)
+        self._undecided = deque(id for id, task in self.tasks.items() if task.is_undecided)
         return self._settle(now)
 
     def start_attempt(self, task_id: str, now: datetime) -> TaskEvent:
@@ -118,10 +120,10 @@ class RunMachine:
         may_retry = self.early_end is None or self.early_end.spares(task.spec)
         key = AttemptKey(self.run_id, task_id, task.attempt)
         ending = task.ending(key, outcome, now, may_retry=may_retry)
-        task.resumes, task.is_being_cancelled = None, False
+        task.resumes = None
         self._emit(ending)
         if self.early_end is not None:  # what cleans up has waited for it, downstream of it or not
-            self._undecided.extend(id for id, task in self.tasks.items() if task.state is None)
+            self._undecided.extend(id for id, task in self.tasks.items() if task.is_undecided)
         return self._settle(now)
 
     def retry(self, task_id: str, now: datetime) -> None:
@@ -146,9 +148,52 @@ class RunMachine:
         return self._settle(now)
 
     def cancel_task(self, task_id: str, reason: str, now: datetime) -> list[EventOfRun]:
-        """End a task that waits. One that runs has to be stopped by its executor."""
-        self._emit(self._without_attempt(self.tasks[task_id], AttemptState.CANCELLED, now, reason))
+        """End a task that waits. Of one that runs, which its executor has to stop, note that it was asked."""
+        task = self.tasks[task_id]
+        if task.state is AttemptState.RUNNING:
+            self._emit(
+                TaskEvent(self.run_id, task_id, task.attempt, AttemptState.RUNNING, now, reason=reason)
+            )
+        else:
+            self._emit(self._without_attempt(task, AttemptState.CANCELLED, now, reason))
         return self._settle(now)
+
+    def put_back(self, reason: str, now: datetime) -> list[EventOfRun]:
+        """Let the run wait for another scheduler, with what runs interrupted, as this one ends."""
+        latest = replace(self.created, state=self.state)
+        for event in interrupted(latest, self.running, now, reason):
+            self._emit(event)
+        return self._taken()
+
+    def interrupt(self, task_id: str, outcome: Cancelled, reason: str, now: datetime) -> list[EventOfRun]:
+        """Note that the running attempt of a task was stopped, as its scheduler ends, to be tried again."""
+        task = self.tasks[task_id]
+        event = TaskEvent(
+            self.run_id,
+            task_id,
+            task.attempt,
+            AttemptState.INTERRUPTED,
+            now,
+            reason=reason,
+            worker=task.worker,
+            files=outcome.files,
+        )
+        self._emit(event)
+        return self._taken()
+
+    def is_asked_to_end(self, task_id: str) -> bool:
+        """Whether somebody, or the run's timeout, has asked that what runs of a task is stopped."""
+        task = self.tasks[task_id]
+        return bool(task.cancelled_by) or (
+            self.early_end is not None and not self.early_end.spares(task.spec)
+        )
+
+    def go_on_with_newest_version(self) -> None:
+        """Let a run that waits begin on the version of the DAG that this machine has, whatever it was on."""
+        params = {**self.dag.params, **self.created.params}
+        self.created = replace(
+            self.created, version=self.dag.version, tasks=len(self.dag.tasks), params=params
+        )
 
     def clear(self, task_ids: Collection[str], reason: str, now: datetime) -> list[EventOfRun]:
         """Let tasks run again, with all downstream of them; a run that has ended waits to `begin` then.
@@ -219,32 +264,47 @@ class RunMachine:
 
     def _apply_to_run(self, event: RunEvent) -> None:
         if self.state.is_terminal:
-            self._apply_going_on(event)
+            self.early_end = self._began_at = None
+            self._forget_unended()
+        elif event.state is RunState.QUEUED:
+            self.was_put_back, self._began_at = True, None
         elif self.state is RunState.QUEUED and event.state is RunState.RUNNING:
-            self._began_at = event.at
+            self.was_put_back, self._began_at = False, event.at
         elif event.state is RunState.RUNNING and event.reason:
             first = self.early_end
             again = first and replace(first, spares_cleanup=False)
             self.early_end = again or EarlyEnd(event.reason, event.timed_out)
         self.state = event.state
-
-    def _apply_going_on(self, event: RunEvent) -> None:
-        """The run goes on after its end, maybe on another version of its DAG."""
-        self.early_end = self._began_at = None
-        self.created = replace(
-            self.created, version=event.version, tasks=event.tasks, restarts=event.restarts
+        self.created = replace(  # it may go on another version of its DAG
+            self.created,
+            version=event.version,
+            tasks=event.tasks,
+            params=event.params,
+            restarts=event.restarts,
+            interruptions=event.interruptions,
         )
+
+    def _forget_unended(self) -> None:
+        """Let tasks begin anew that the run's end has cut off, as it ended without its DAG."""
         for task in self.tasks.values():
-            if task.state is not None and not task.has_ended:  # its scheduler died before its retry was due
+            if task.state is not None and not task.has_ended:
                 self._forget(task)
 
     def _apply_to_task(self, task: TaskProgress, event: TaskEvent) -> None:
         if event.state is AttemptState.CLEARED:
             self._forget(task)
             return
+        if event.state is AttemptState.RUNNING and event.reason:
+            task.cancelled_by = event.reason
+            return
         task.state = event.state
         task.attempt = max(task.attempt, event.attempt)
         task.retry_at = event.retry_at
+        if event.state is AttemptState.INTERRUPTED:
+            task.interruptions, task.interrupted_by = task.interruptions + 1, event.reason
+            self._undecided.append(event.task_id)
+        elif event.state.is_terminal:
+            task.interruptions, task.cancelled_by = 0, ""
         if event.state is AttemptState.UP_FOR_RETRY:
             task.failures += 1
         if event.state.ends_task:
@@ -264,7 +324,8 @@ class RunMachine:
                 self.tasks[id].upstreams.add(task.state, -1, cuts=bool(task.cut_by))
             self._open += 1
         task.state = task.retry_at = task.queued_at = None
-        task.failures, task.cut_by = 0, ""
+        task.failures = task.interruptions = 0
+        task.cut_by = task.cancelled_by = ""
         self._undecided.append(task.spec.id)
 
     def _go_on(self, reason: str, now: datetime) -> None:
@@ -318,13 +379,16 @@ class RunMachine:
     def _settle(self, now: datetime) -> list[EventOfRun]:
         if self.state is not RunState.QUEUED or self.early_end is not None:  # else `begin` comes to it
             self._decide_all(now)
+        return self._taken()
+
+    def _taken(self) -> list[EventOfRun]:
         events, self._events = self._events, []
         return events
 
     def _decide_all(self, now: datetime) -> None:
         while self._undecided:
             task = self.tasks[self._undecided.popleft()]
-            if task.state is None:
+            if task.is_undecided:
                 self._decide(task, now)
         if not self._open and not self.state.is_terminal:
             state, reason = self._end()
@@ -333,6 +397,9 @@ class RunMachine:
     def _decide(self, task: TaskProgress, now: datetime, reason: str = "") -> None:
         if self.early_end is not None and self.to_stop:
             return  # what cleans up waits for all that may still use what it releases
+        if task.state is AttemptState.INTERRUPTED and (ending := self._ending_of_interrupted(task, now)):
+            self._emit(ending)
+            return
         verdict = task.verdict
         if verdict is Verdict.START and self.state is not RunState.QUEUED:
             self._queue(task, now)
@@ -345,6 +412,15 @@ class RunMachine:
             self._emit(replace(event, cut_by=cut_by))
         elif verdict is Verdict.UPSTREAM_FAILED:
             self._emit(self._without_attempt(task, AttemptState.UPSTREAM_FAILED, now, reason))
+
+    def _ending_of_interrupted(self, task: TaskProgress, now: datetime) -> TaskEvent | None:
+        """Return how a task ends that is not tried again, None if it is."""
+        if task.cancelled_by:
+            return self._without_attempt(task, AttemptState.CANCELLED, now, task.cancelled_by)
+        error = why_not_again(task.spec, task.interruptions, task.interrupted_by)
+        if error is None:
+            return None
+        return TaskEvent(self.run_id, task.spec.id, task.attempt, AttemptState.FAILED, now, error=error)
 
     def _queue(self, task: TaskProgress, now: datetime) -> None:
         task.state, task.queued_at = AttemptState.QUEUED, now

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ppacer_nb.engine.commands import Command, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.notifications import notification_of
 from ppacer_nb.engine.queue import Limits, ReadyQueue, ReadyTask
-from ppacer_nb.engine.run_machine import RunMachine
+from ppacer_nb.engine.run_machine import RunMachine, replay
 from ppacer_nb.engine.timers import Timers
 from ppacer_nb.engine.timetable import Timetable
 from ppacer_nb.errors import NotFound
 from ppacer_nb.model.attempt import Held
 from ppacer_nb.model.dag import DagSpec, did_you_mean
-from ppacer_nb.model.events import Event, TaskEvent
-from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.events import Event, EventOfRun, TaskEvent
+from ppacer_nb.model.ids import AttemptKey, dag_id_of
 
 
 class PointDue(NamedTuple):
@@ -82,15 +83,26 @@ class Runs:
         Where runs keep their files.
     paused
         The ids of the DAGs that are paused, defined or not.
+    unfinished
+        By their ids, all that happened to the runs that an earlier scheduler left, the oldest first. Each
+        goes on when its DAG is defined.
     """
 
-    def __init__(self, limits: Limits, runs_folder: Path, paused: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        runs_folder: Path,
+        paused: Collection[str] = (),
+        unfinished: Mapping[str, Sequence[EventOfRun]] = MappingProxyType({}),
+    ) -> None:
         self.dags: dict[str, DagEntry] = {}
         self.paused = set(paused)  #: ids of the DAGs of which no scheduled runs are made
         self.runs: dict[str, RunMachine] = {}  #: unfinished ones
+        self.parked = dict(unfinished)  #: unfinished ones of DAGs that are not defined
         self.held: dict[AttemptKey, Held] = {}  #: failed attempts whose kernels stay, the oldest first
         self.queue = ReadyQueue(limits)
         self.draining = False
+        self.interrupting = False  #: what is stopped is tried again under the next scheduler
         self._runs_folder = runs_folder
         self._timers: Timers[PointDue | RetryDue | RunOverdue | AttemptKey] = Timers()
         self._freed: deque[str] = deque()  # ids of DAGs of which a run has ended
@@ -106,8 +118,23 @@ class Runs:
     def _begin_runs(self, entry: DagEntry, now: datetime) -> None:
         while entry.waiting and len(entry.active) < entry.dag.max_active_runs and not self.draining:
             machine = self.runs[entry.waiting.popleft()]
-            entry.active.add(machine.run_id)
-            self._absorb(machine, machine.begin(now), now)
+            self._begin(entry, machine, now)
+
+    def _begin(self, entry: DagEntry, machine: RunMachine, now: datetime) -> None:
+        entry.active.add(machine.run_id)
+        if machine.was_put_back:
+            for id, task in machine.tasks.items():
+                if task.retry_at is not None:
+                    self._timers.set(task.retry_at, RetryDue(machine.run_id, id))
+        self._absorb(machine, machine.begin(now), now)
+
+    def _take_up(self, entry: DagEntry) -> None:
+        """Let the runs that an earlier scheduler left take their turn, as their DAG is defined now."""
+        for run_id in [id for id in self.parked if dag_id_of(id) == entry.dag.id]:
+            machine = replay(entry.dag, self.parked.pop(run_id))
+            machine.go_on_with_newest_version()
+            self.runs[run_id] = machine
+            entry.waiting.append(run_id)
 
     def _absorb(self, machine: RunMachine, events: Collection[Event], now: datetime) -> None:
         """Record what a run decided, queue what became ready, and let go of a run that has ended."""
@@ -155,13 +182,17 @@ class Runs:
             self._timers.set(machine.deadline, overdue)
 
     def _end_early(self, machine: RunMachine, reason: str, now: datetime, *, timed_out: bool = False) -> None:
+        entry = self.dags[machine.dag.id]
+        if machine.run_id in entry.waiting:
+            entry.waiting.remove(machine.run_id)
+            if machine.was_put_back:  # it has begun once: there may be something to clean up
+                self._begin(entry, machine, now)
+                if machine.state.is_terminal:
+                    return
         events = machine.cancel(reason, now, timed_out=timed_out)
         assert machine.early_end is not None
         for key in machine.to_stop:
             self._out.append(Stop(key, timed_out=timed_out, reason=machine.early_end.of_tasks))
-        entry = self.dags[machine.dag.id]
-        if machine.run_id in entry.waiting:
-            entry.waiting.remove(machine.run_id)
         self._absorb(machine, events, now)
 
     def _commands(self, now: datetime) -> list[Command]:
@@ -179,7 +210,8 @@ class Runs:
 
     def _may_start(self) -> bool:
         # Of runs that are all being cancelled, only what cleans up is still in the queue.
-        return not self.draining or all(machine.is_being_cancelled for machine in self.runs.values())
+        only_cleanup = all(machine.is_being_cancelled for machine in self.runs.values())
+        return not self.draining or (only_cleanup and not self.interrupting)
 
     def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
         """Begin what waited for a run of the same DAG to end."""

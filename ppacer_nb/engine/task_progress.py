@@ -26,6 +26,8 @@ class TaskProgress:
     state: AttemptState | None = None  #: None: waits for its upstreams
     attempt: int = 0  #: the latest; 0: none yet
     failures: int = 0  #: failed attempts, which use up the retries
+    interruptions: int = 0  #: how many of its latest attempts, in a row, their scheduler did not outlive
+    interrupted_by: str = ""  #: what became of the last of these schedulers
     queued_at: datetime | None = None
     retry_at: datetime | None = None
     value: Value | None = None  #: of its last success, which may count no more
@@ -33,12 +35,17 @@ class TaskProgress:
     resumes: AttemptKey | None = None  #: the attempt in whose held kernel the next one goes on
     cut_by: str = ""  #: the short circuit that cuts off what is downstream of this task, if one does
     chose_to_skip: bool = False  #: it is skipped because its own code said so
-    is_being_cancelled: bool = False  #: what runs was asked to stop, and is not tried again
+    cancelled_by: str = ""  #: why what runs was asked to stop, and is not tried again
 
     @property
     def has_ended(self) -> bool:
         """Whether the task is done in this run."""
         return self.state is not None and self.state.ends_task
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether its upstreams say what becomes of it: it has not begun, or begins anew."""
+        return self.state is None or self.state is AttemptState.INTERRUPTED
 
     @property
     def verdict(self) -> Verdict:
@@ -80,7 +87,7 @@ class TaskProgress:
                 return ended(AttemptState.SKIPPED, reason=reason)
             case Failed(error, held=held):
                 options = self.spec.options
-                is_last = self.is_being_cancelled or self.failures >= options.retries
+                is_last = self.cancelled_by or self.failures >= options.retries
                 if is_last or held is not None or not may_retry:
                     return ended(AttemptState.FAILED, error=error, held=held)
                 retry_at = now + options.retry_wait(self.failures + 1, lot_of(key))

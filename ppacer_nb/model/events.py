@@ -16,8 +16,9 @@ from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 class RunEvent:
     """A run came into being or changed its state.
 
-    QUEUED says of an ended run that it goes on, RUNNING with a reason of a running one that it is to end
-    early, and of one that does so that its cleanup is given up too.
+    QUEUED says of an ended run that it goes on, and of a running one that its scheduler has ended and it
+    waits for the next. RUNNING with a reason says of a running one that it is to end early, and of one that
+    does so that its cleanup is given up too.
     """
 
     run_id: str
@@ -32,6 +33,7 @@ class RunEvent:
     reason: str = ""  #: why, or by whom, where the state alone does not say it
     restarts: int = 0  #: how often it has gone on after it had ended
     timed_out: bool = False  #: with RUNNING and a reason: it ends early for its timeout, as failed
+    interruptions: int = 0  #: how often its scheduler has ended while it ran
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,4 +69,4 @@ class StopReport:
     """What stopping a scheduler did."""
 
     finished: int  #: attempts that ended by themselves while it waited
-    cancelled: Sequence[str]  #: ids of the runs that were ended early
+    unfinished: Sequence[str]  #: ids of the runs that go on when a scheduler is started again

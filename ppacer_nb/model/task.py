@@ -13,6 +13,7 @@ from ppacer_nb.status import TriggerRule
 
 TaskKind = Literal["function", "notebook", "bash"]
 NotifyOn = Literal["failure", "retry", "success"]
+OnInterrupt = Literal["retry", "fail"]
 ExportFormat = Literal["html"]
 
 DEFAULT_TIMEOUT = timedelta(minutes=10)  # as ppacer
@@ -37,6 +38,7 @@ class TaskOptions:
     pool: str | None = None  #: takes a slot of this pool while it runs
     notify: frozenset[NotifyOn] = frozenset({"failure"})  #: which endings send a notification
     hold_on_failure: timedelta | None = None  #: how long a notebook's kernel stays when it has failed
+    on_interrupt: OnInterrupt = "retry"  #: what becomes of it when its scheduler ends while it runs
 
     def retry_wait(self, failed_attempts: int, lot: float = 0.5) -> timedelta:
         """Return how long to wait after the `failed_attempts`-th failure (from 1): about a year at the most.

@@ -199,7 +199,11 @@ class SchedulerApi(Protocol):
         ...
 
     def stop(self, *, wait: timedelta) -> StopReport:
-        """Stop the scheduler: start nothing more, wait for what runs, cancel what is left then."""
+        """Stop the scheduler: start nothing more, wait for what runs, then stop it.
+
+        Runs that have not ended go on when a scheduler is started again and their DAGs are defined; what was
+        stopped is tried again then, or fails if its ``on_interrupt`` says so.
+        """
         ...
 
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:

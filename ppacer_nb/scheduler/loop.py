@@ -46,7 +46,7 @@ ExecutorFactory = Callable[[asyncio.AbstractEventLoop], Executor]
 
 #: After asking everything to stop, how long until what still runs is given up.
 LAST_WAIT = timedelta(seconds=15)
-STOPPED = "the scheduler was stopped"
+_UNFINISHED = "the scheduler was stopped before the run ended: it goes on when it is started again."
 _ENDED = "the scheduler has stopped: start it again."
 
 _log = logging.getLogger("ppacer_nb")
@@ -188,9 +188,9 @@ class SchedulerLoop:
             self._post(act)
 
     def stop(self, wait: timedelta) -> StopReport:
-        """Start nothing more, give what runs up to `wait` to end, cancel the rest, and end the thread.
+        """Start nothing more, give what runs up to `wait` to end, stop the rest, and end the thread.
 
-        What cleans up after a cancelled run has `LAST_WAIT` for it.
+        Runs that have not ended go on under the next scheduler.
 
         Who asks again, say after an interrupted wait, waits for the same end.
         """
@@ -239,6 +239,7 @@ class SchedulerLoop:
         finally:
             self._loop.close()
             refuse(self._unheard, NotRunning(_ENDED))
+            refuse(self._ends.values(), NotRunning(_UNFINISHED))
 
     async def _run(self) -> None:
         while not self._finished:
@@ -246,7 +247,7 @@ class SchedulerLoop:
             self._turned.set()
             self._announce()
             await self._clock.wait(self._coordinator.next_wakeup, self._news)
-        self._turn(self._clock.now())  # what was said while the executors closed
+        self._turn(self._clock.now())  # answers who still asked
 
     def _turn(self, now: datetime) -> None:
         self._woken = False  # before the inbox is emptied: what is put there now asks for the next turn
@@ -383,26 +384,20 @@ class SchedulerLoop:
         before = self._coordinator.queue.busy
         await self._until_idle(wait)
         finished = before - self._coordinator.queue.busy
-        cancelled = list(self._coordinator.runs)
-        self._cancel_all()
-        if self._failure is not None:
-            self._cancel_all()  # what cannot be recorded does not start
+        self._decided += self._coordinator.interrupt()
+        self._carry_out_decided()
         await self._until_idle(LAST_WAIT)
-        self._cancel_all()  # what cleans up still
         for name, executor in self._executors.items():
             try:
                 await executor.close()
             except Exception:  # an executor's defect must not keep the scheduler from ending
                 _log.exception("ppacer: the executor %r did not close", name)
+        self._turn(self._clock.now())  # what was said while the executors closed
+        self._decided += self._coordinator.put_back(self._clock.now())
+        self._carry_out_decided()
         self._finished = True
         self._news.set()
-        return StopReport(finished, cancelled)
-
-    def _cancel_all(self) -> None:
-        now = self._clock.now()
-        for run_id in list(self._coordinator.runs):
-            self._decided += self._coordinator.cancel_run(run_id, STOPPED, now)
-        self._carry_out_decided()
+        return StopReport(finished, list(self._coordinator.runs))
 
     async def _until_idle(self, wait: timedelta) -> None:
         end = self._loop.time() + wait.total_seconds()

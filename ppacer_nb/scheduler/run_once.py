@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +19,11 @@ from ppacer_nb.errors import InvalidOption, NotFound
 from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
 from ppacer_nb.model.dag import DagSpec, did_you_mean
 from ppacer_nb.model.history import AttemptRecord, RunRecord
+from ppacer_nb.model.ids import run_id_of
 from ppacer_nb.model.values import Value
+from ppacer_nb.scheduler.loop import LAST_WAIT
 from ppacer_nb.scheduler.service import DEFAULT_MAX_WORKERS, Scheduler, SchedulerOptions
-from ppacer_nb.status import AttemptState, RunState
+from ppacer_nb.status import AttemptState, RunState, RunType
 from ppacer_nb.views.answers import Reader, run_page
 from ppacer_nb.views.tables import Rendered
 
@@ -157,18 +160,30 @@ def _run(
         pools={str(pool): DEFAULT_MAX_WORKERS for pool in pools},
         receivers=(),
         notebook="dag.run()",
+        recovers=False,  # what a scheduler has left there is for a scheduler
     )
     scheduler = Scheduler(options)
+    point = logical_date or datetime.now(UTC)
+    run_id = run_id_of(dag.id, RunType.MANUAL, point)
     try:
         scheduler.register(_on_executor(dag, executor), scheduled=False)
-        run_id, end = scheduler.trigger_run(dag.id, params=params, logical_date=logical_date, by="dag.run()")
+        _, end = scheduler.trigger_run(dag.id, params=params, logical_date=point, by="dag.run()")
         if on_change is not None:
             _follow(scheduler, run_id, end, on_change)
         end.result()
         scheduler.flush()
         return _result(scheduler, dag, run_id, folder)
+    except KeyboardInterrupt:
+        _cancel(scheduler, run_id)
+        raise
     finally:
-        scheduler.stop(wait=timedelta(0))  # nothing runs any more, or it is to be cancelled
+        scheduler.stop(wait=timedelta(0))
+
+
+def _cancel(scheduler: Scheduler, run_id: str) -> None:
+    with suppress(NotFound):  # it was not made yet, or has just ended
+        scheduler.cancel(run_id, by="an interrupt")
+        wait([scheduler.end_of(run_id)], timeout=LAST_WAIT.total_seconds())
 
 
 def _follow(scheduler: Scheduler, run_id: str, end: Future[RunState], on_change: OnChange) -> None:

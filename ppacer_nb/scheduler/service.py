@@ -5,30 +5,31 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ppacer_nb.engine.commands import Command
 from ppacer_nb.engine.coordinator import Coordinator
+from ppacer_nb.engine.interruption import DIED, interrupted_by_history
 from ppacer_nb.engine.queue import Limits
 from ppacer_nb.engine.runs import DagEntry
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.dag import DagSpec, did_you_mean
-from ppacer_nb.model.events import Event, EventOfRun
-from ppacer_nb.model.ids import run_id_of
+from ppacer_nb.model.events import EventOfRun
+from ppacer_nb.model.ids import dag_id_of, run_id_of
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo, StopReport
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
 from ppacer_nb.scheduler.offline import summary_of
-from ppacer_nb.scheduler.recovery import interrupted
 from ppacer_nb.status import RunState, RunType
 from ppacer_nb.store.codec import notification_row, version_row
 from ppacer_nb.store.store import Store
@@ -49,6 +50,7 @@ class SchedulerOptions:
     receivers: Sequence[Receiver] = (log_receiver,)
     notebook: str = ""  #: the notebook or program it runs in, for those who find the store held
     executors: Mapping[str, ExecutorFactory] = field(default_factory=dict)  #: win over the built-in
+    recovers: bool = True  #: whether it goes on with the runs that another scheduler left
 
 
 class Scheduler:
@@ -77,20 +79,26 @@ class Scheduler:
         try:
             self._accounted = self.history.last_points()
             paused = self.history.paused()
-            left = self._ends_of_interrupted_runs()
+            unfinished = self.history.unfinished_events() if options.recovers else {}
         except BaseException:
             self._store.close()
             raise
+        interruptions = {
+            run_id: interrupted_by_history(events, self._started_at, DIED)
+            for run_id, events in unfinished.items()
+        }
+        for run_id, events in interruptions.items():
+            unfinished[run_id] += events
         self._notifier = Notifier(options.receivers, self._note_notification)
         self._loop = SchedulerLoop(
-            Coordinator(Limits(options.max_workers, options.pools), options.runs_folder, paused),
+            Coordinator(Limits(options.max_workers, options.pools), options.runs_folder, paused, unfinished),
             self._store.log,
             _executors(options, self._refused.update),
             default_executor=options.default_executor,
             clock=self._clock,
             notify=self._notifier.send,
         )
-        self._store.log.events(left)
+        self._store.log.events([event for events in interruptions.values() for event in events])
         self._loop.start()
 
     def register(self, dag: DagSpec, *, scheduled: bool = True) -> None:
@@ -130,11 +138,16 @@ class Scheduler:
 
     def dags(self) -> list[DagSummary]:
         """Return all DAGs, also those known from the history only, by id."""
-        defined, paused = self._loop.look(
-            lambda c: ({id: _defined(entry, id in c.paused) for id, entry in c.dags.items()}, set(c.paused))
+        defined, paused, parked = self._loop.look(
+            lambda c: (
+                {id: _defined(entry, id in c.paused) for id, entry in c.dags.items()},
+                set(c.paused),
+                Counter(map(dag_id_of, c.parked)),
+            )
         )
         for version in self.history.dag_versions():
-            defined.setdefault(version.dag_id, summary_of(version, paused))
+            summary = summary_of(version, paused)
+            defined.setdefault(version.dag_id, replace(summary, queued_runs=parked[version.dag_id]))
         return [defined[id] for id in sorted(defined)]
 
     def progress(self, run_id: str) -> list[Progress]:
@@ -245,7 +258,7 @@ class Scheduler:
         )
 
     def stop(self, *, wait: timedelta) -> StopReport:
-        """Stop: start nothing more, wait for what runs, cancel what is left then, close the store.
+        """Stop: start nothing more, wait for what runs, stop what is left then, close the store.
 
         A second call returns the report of the first.
         """
@@ -301,10 +314,6 @@ class Scheduler:
             raise SchedulerError(
                 f"run {run_id!r} exists already, its state is {run.state}: choose another logical date."
             )
-
-    def _ends_of_interrupted_runs(self) -> list[Event]:
-        history = self.history
-        return [e for id in history.unfinished() for e in interrupted(history.events(id), self._started_at)]
 
     def _note_notification(self, notification: Notification, problems: str) -> None:
         self._store.log.row("notifications", notification_row(notification, problems))

@@ -159,7 +159,7 @@ class RemoteScheduler:
         self._http.post(f"runs/{quote(run_id)}/tasks/{quote(task_id)}/resume", None, {"by": by})
 
     def stop(self, *, wait: timedelta) -> StopReport:
-        """Stop the scheduler: start nothing more, wait for what runs, cancel what is left then."""
+        """Stop the scheduler; see `SchedulerApi.stop`."""
         seconds = wait.total_seconds()
         report: StopReport = self._http.post(
             "stop", StopReport, {"wait_s": seconds}, timeout=seconds + _TIMEOUT

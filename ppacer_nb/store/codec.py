@@ -45,7 +45,8 @@ def event_row(seq: int, event: Event) -> Row:
             *(_task_detail(event), data),
         )
     if isinstance(event, RunEvent):
-        restarts, detail = event.restarts or None, _run_detail(event)
+        goes_on = event.restarts or event.interruptions
+        restarts, detail = event.restarts if goes_on else None, _run_detail(event)
         return (seq, ts, "run", event.dag_id, event.run_id, None, restarts, event.state.value, detail, None)
     if isinstance(event, DagEvent):
         state, detail = _DAG_STATES[event.paused], _json({"reason": event.reason})
@@ -124,6 +125,7 @@ def event_of(row: Row) -> Event:
         reason=detail.get("reason", ""),
         restarts=attempt or 0,
         timed_out=detail.get("timed_out", False),
+        interruptions=detail.get("interruptions", 0),
     )
 
 
@@ -194,6 +196,8 @@ def _run_detail(event: RunEvent) -> str:
         detail["reason"] = event.reason
     if event.timed_out:
         detail["timed_out"] = True
+    if event.interruptions:
+        detail["interruptions"] = event.interruptions
     try:
         return _json(detail)
     except Exception:  # see `_plain`

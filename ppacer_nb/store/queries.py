@@ -31,8 +31,8 @@ WITH chosen AS (
     GROUP BY run_id, task_id
 ), counts AS (
     SELECT run_id,
-           count(*) FILTER (state NOT IN ('running', 'up_for_retry', 'cleared')) AS done,
-           count(*) FILTER (state IN ('failed', 'upstream_failed', 'cancelled', 'interrupted')) AS failed
+           count(*) FILTER (state NOT IN ('running', 'up_for_retry', 'interrupted', 'cleared')) AS done,
+           count(*) FILTER (state IN ('failed', 'upstream_failed', 'cancelled')) AS failed
     FROM task_states GROUP BY run_id
 )
 SELECT r.run_id, r.dag_id, r.run_type, r.logical_date, r.version, r.params, r.state, r.created_at,
@@ -133,6 +133,16 @@ class History:
         sql = """SELECT run_id FROM events WHERE kind = 'run' GROUP BY run_id
                  HAVING arg_max(state, seq) IN ('queued', 'running') ORDER BY min(seq)"""
         return [run_id for (run_id,) in self._rows(sql)]
+
+    def unfinished_events(self) -> dict[str, list[EventOfRun]]:
+        """Return, by run, all that happened to those that have not ended, the oldest run first."""
+        found: dict[str, list[EventOfRun]] = {run_id: [] for run_id in self.unfinished()}
+        sql = """SELECT * FROM events WHERE kind IN ('run', 'task') AND run_id IN (SELECT unnest(?))
+                 ORDER BY seq"""
+        for row in self._rows(sql, [list(found)]) if found else ():
+            event = cast("EventOfRun", event_of(row))
+            found[event.run_id].append(event)
+        return found
 
     def counts(self) -> dict[RunState, int]:
         """Return how many runs there are in each state."""

@@ -25,6 +25,7 @@ from ppacer_nb.views.svg import to_html
 from ppacer_nb.views.tables import Cell, Column, Rendered, Table, combine, render
 
 _SHOWN_ERROR_LINES = 40
+_SHOWN_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def status(
     if info.held:
         parts.append(_held_table(info.held, reader))
     parts.append(dag_table(dags, reader))
+    parts += [_parked_note(dag) for dag in dags if info.running and dag.queued_runs and not dag.defined]
     return combine(*parts)
 
 
@@ -122,6 +124,8 @@ def run_page(
     parts += [_held_note(kernel, reader) for kernel in held if kernel.run_id == run.run_id]
     if run.restarts:
         parts.append(note(f"The run has gone on {_times(run.restarts)} after its end."))
+    if run.reason and run.state is RunState.QUEUED:
+        parts.append(note(f"The run waits: {run.reason}."))
     if run.reason and run.state.is_terminal:
         parts.append(note(f"The run ended as {run.state}: {run.reason}.", kind="warning"))
     return combine(*(part for part in parts if part.text or part.html))
@@ -147,9 +151,14 @@ def stopped(report: StopReport) -> Rendered:
     parts = ["The scheduler has stopped."]
     if report.finished:
         parts.append(f"{_tasks(report.finished)} ended while it waited.")
-    if report.cancelled:
-        parts.append(f"Cancelled: {', '.join(report.cancelled)}.")
-    return note(" ".join(parts), kind="warning" if report.cancelled else "info")
+    if report.unfinished:
+        parts.append(f"To go on when it is started again: {_listed(report.unfinished)}.")
+    return note(" ".join(parts), kind="warning" if report.unfinished else "info")
+
+
+def _listed(run_ids: Sequence[str]) -> str:
+    more = len(run_ids) - _SHOWN_RUNS
+    return ", ".join(run_ids[:_SHOWN_RUNS]) + (f" and {more} more runs" if more > 0 else "")
 
 
 def _running_text(info: SchedulerInfo, reader: Reader, *, here: bool) -> str:
@@ -192,6 +201,14 @@ def _run_row(run: RunRecord, reader: Reader) -> tuple[Cell, ...]:
         ),
         Cell("" if duration is None else format_elapsed(duration)),
         Cell(reader.age(run.started_at or run.created_at)),
+    )
+
+
+def _parked_note(dag: DagSummary) -> Rendered:
+    return note(
+        f"{_runs(dag.queued_runs)} until DAG {dag.dag_id!r} is defined again: run the cell that defines it, "
+        "or cancel what is not to go on.",
+        kind="warning",
     )
 
 
@@ -270,6 +287,10 @@ def _is_numeric(result: QueryResult, column: int) -> bool:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+def _runs(count: int) -> str:
+    return "1 run waits" if count == 1 else f"{count} runs wait"
 
 
 def _tasks(count: int) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 
 from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
+from ppacer_nb.engine.interruption import DIED, interrupted_by_history
 from ppacer_nb.engine.queue import Limits
 from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Job, Outcome, Skipped, Succeeded
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.values import Value
+from ppacer_nb.status import ScheduleEventKind
 
 T0 = datetime(2026, 11, 23, 5, 15, tzinfo=UTC)
 NOTHING = Value(b"N.", None, 2, "NoneType", "None")
@@ -50,7 +52,8 @@ class Bench:
     """
 
     def __init__(self, *, max_workers: int = 100, pools: Mapping[str, int] | None = None) -> None:
-        self.engine = Coordinator(Limits(max_workers, pools or {}), Path("runs"))
+        self.limits = Limits(max_workers, pools or {})
+        self.engine = Coordinator(self.limits, Path("runs"))
         self.now = T0
         self.events: list[Event] = []
         self.jobs: list[Job] = []
@@ -118,6 +121,49 @@ class Bench:
 
     def unpause(self, dag_id: str = "d") -> None:
         self._take(self.engine.unpause(dag_id, self.now, by="test"))
+
+    def crash(self) -> None:
+        """The scheduler dies, and a second later another one starts on its log. It knows no DAG yet."""
+        self.now += timedelta(seconds=1)
+        states = self.run_states()
+        unfinished = {
+            run_id: [e for e in self.events if isinstance(e, RunEvent | TaskEvent) and e.run_id == run_id]
+            for run_id, state in states.items()
+            if state in ("queued", "running")
+        }
+        found: list[Command] = []
+        for events in unfinished.values():
+            more = interrupted_by_history(events, self.now, DIED)
+            events += more
+            found += map(Record, more)
+        pauses = {e.dag_id: e.paused for e in self.events if isinstance(e, DagEvent)}
+        paused = [dag_id for dag_id, is_paused in pauses.items() if is_paused]
+        self.engine = Coordinator(self.limits, Path("runs"), paused, unfinished)
+        self.running.clear()
+        self._take(found)
+
+    def stop(self) -> None:
+        """The scheduler is stopped, what runs cannot be awaited, and another one starts on its log."""
+        self.engine.drain()
+        commands = self.engine.interrupt()
+        self._take(commands)
+        for command in commands:
+            if isinstance(command, Stop):
+                self.end_key(command.key, STOPPED)
+        commands = self.engine.put_back(self.now)
+        self.engine = Coordinator(self.limits, Path("runs"))
+        self._take(commands)
+        self.crash()
+
+    def accounted(self, dag_id: str) -> datetime | None:
+        """The last point of a DAG that its events account for."""
+        kinds = (ScheduleEventKind.REGULAR, ScheduleEventKind.CAUGHT_UP, ScheduleEventKind.SKIPPED)
+        points = [
+            e.last
+            for e in self.events
+            if isinstance(e, ScheduleEvent) and e.dag_id == dag_id and e.kind in kinds
+        ]
+        return max(points, default=None)
 
     def history(self, run_id: str) -> list[EventOfRun]:
         """As the scheduler does: the history of a run that has ended comes from the store."""

@@ -15,7 +15,6 @@ from ppacer_nb.model.events import RunEvent, TaskEvent
 from ppacer_nb.model.placeholders import UpstreamResult
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.model.values import Value
-from ppacer_nb.scheduler.recovery import interrupted
 from ppacer_nb.status import TriggerRule
 from ppacer_nb.testing import dag_spec
 from tests.engine.bench import BAD, HELD, STOPPED, Bench
@@ -144,12 +143,14 @@ class TestRestart:
         bench.end("a")
         assert bench.running == {}
 
-    def test_what_waited_for_a_retry_when_its_scheduler_died_runs_again(self) -> None:
-        old = bench_with("a >> b; x", {"a": TaskOptions(retries=1, retry_delay=timedelta(hours=1))})
-        run_id = old.trigger()
-        old.end("a", BAD)
-        bench = bench_with("a >> b; x", {"a": TaskOptions(retries=1)})
-        bench.events = [*old.events, *interrupted(old.events, old.now)]
+    def test_what_waited_for_a_retry_when_its_run_was_cancelled_without_its_dag_runs_again(self) -> None:
+        chains = "a >> b; x"
+        bench = bench_with(chains, {"a": TaskOptions(retries=1, retry_delay=timedelta(hours=1))})
+        run_id = bench.trigger()
+        bench.end("a", BAD)
+        bench.crash()
+        bench.cancel(run_id)
+        bench.register(dag_spec("d", chains, options={"a": TaskOptions(retries=1)}), scheduled=False)
         bench.restart(run_id)
         assert {(k.task_id, k.attempt) for k in bench.running} == {("a", 2), ("x", 2)}
         bench.end("a", BAD)
@@ -443,7 +444,7 @@ class TestCancellingATask:
         run_id = bench.trigger()
         assert bench.said
         bench.cancel_task(run_id, "a")
-        assert bench.said == ["stop a:1"]
+        assert bench.said == ["stop a:1", "a:1 running"]
         bench.end("a", STOPPED)
         assert bench.states(run_id) == {"a": "cancelled", "b": "upstream_failed", "x": "running"}
         bench.end("x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ from ppacer_nb.model.attempt import Outcome
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
-from ppacer_nb.model.task import TaskOptions
+from ppacer_nb.model.task import OnInterrupt, TaskOptions
 from ppacer_nb.status import MARKS, AttemptState, RunState, RunType, TriggerRule
 from ppacer_nb.testing import dag_spec
 from tests.engine.bench import BAD, FALSY, GOOD, HELD, SKIP, STOPPED, T0, Bench, Every
@@ -68,7 +68,8 @@ class Watch:
         self._look_at(commands)
         for run_id, events in self.history.items():
             new = events[before.get(run_id, 0) :]
-            if any(event.state is AttemptState.CLEARED for event in new):  # one commit, asked for by somebody
+            # One commit: what somebody asked for, or what a scheduler found on the log of another.
+            if any(event.state in (AttemptState.CLEARED, AttemptState.INTERRUPTED) for event in new):
                 lengths = range(before.get(run_id, 0) + 1, len(events))
                 self.within |= {(run_id, length) for length in lengths}
 
@@ -117,9 +118,9 @@ class Watch:
         before = RunState.QUEUED
         for e in self.history[run_id]:
             if isinstance(e, RunEvent):
-                if before is not RunState.RUNNING:
+                if before.is_terminal:
                     asked = []
-                elif e.state is RunState.RUNNING:
+                elif before is e.state is RunState.RUNNING:
                     asked.append(e)
                 before = e.state
         return asked
@@ -152,7 +153,8 @@ class Watch:
             assert states or event.state is RunState.QUEUED
             if states and event.state is not states[-1]:
                 assert states[-1].may_become(event.state)
-            assert event.restarts == [*states, event.state].count(RunState.QUEUED) - 1
+            went_on = event.restarts + event.interruptions
+            assert went_on == [*states, event.state].count(RunState.QUEUED) - 1
             assert states or event.run_type is RunType.MANUAL or not self.paused
             before.append(event)
             if len(self.early_ends(event.run_id)) > 1:
@@ -181,6 +183,10 @@ class Watch:
             assert not before or before[-1].state is not AttemptState.RUNNING
             self.history[event.run_id].append(event)
             return
+        if event.state is AttemptState.RUNNING and event.reason:  # somebody asked that it is stopped
+            assert AttemptKey(event.run_id, event.task_id, event.attempt) in self.running
+            self.history[event.run_id].append(event)
+            return
         if event.state is AttemptState.RUNNING:
             earlier = self.all_of(event.run_id, event.task_id)
             assert event.attempt == 1 + max((e.attempt for e in earlier), default=0)
@@ -206,7 +212,8 @@ class Watch:
         spec = self.dag(event.run_id).tasks[event.task_id]
         states = [self.tasks(event.run_id, id) for id in spec.upstreams]
         ended = [how_it_ended(events[-1]) for events in states if events and events[-1].state.ends_task]
-        if not self.tasks(event.run_id, event.task_id):  # a retry waits for nobody
+        before = self.tasks(event.run_id, event.task_id)
+        if not before or before[-1].state is AttemptState.INTERRUPTED:  # a retry waits for nobody
             assert allows(spec.options.trigger_rule, ended, len(states) - len(ended))
 
     def _start(self, key: AttemptKey) -> None:
@@ -218,6 +225,14 @@ class Watch:
 
 
 class WatchedBench(Bench):
+    def dies(self, dag: DagSpec) -> None:
+        self.crash()
+        self.register(dag, self.accounted(dag.id))
+
+    def is_stopped(self, dag: DagSpec) -> None:
+        self.stop()
+        self.register(dag, self.accounted(dag.id))
+
     def __init__(self, watch: Watch) -> None:
         super().__init__(max_workers=watch.max_workers, pools={"db": watch.slots})
         self.watch = watch
@@ -225,8 +240,9 @@ class WatchedBench(Bench):
     def _take(self, commands: object) -> None:
         self.watch.see(commands)  # type: ignore[arg-type]
         super()._take(commands)  # type: ignore[arg-type]
-        for machine in self.engine.runs.values():
-            self._compare(machine)
+        if not self.engine.interrupting:  # what was interrupted is decided by the next one
+            for machine in self.engine.runs.values():
+                self._compare(machine)
 
     def _compare(self, machine: RunMachine) -> None:
         """A run that is read back from the log stands where this one stands."""
@@ -243,6 +259,8 @@ class WatchedBench(Bench):
                 again = replay(self.watch.dag(run_id, length), events[:length])
                 if again.state is RunState.QUEUED or (run_id, length) in self.watch.within:
                     continue  # nothing is decided before it begins, and no log breaks off within one commit
+                if any(task.state is AttemptState.INTERRUPTED for task in again.tasks.values()):
+                    continue  # its scheduler stops: the next one decides, when it has begun again
                 decided = [e for e in again.resume(self.now) if isinstance(e, TaskEvent)]
                 following = [e for e in events[length:] if isinstance(e, TaskEvent)]
                 later = {(e.task_id, e.attempt): e.state for e in reversed(following)}
@@ -292,6 +310,7 @@ def task_options(draw: st.DrawFn) -> TaskOptions:
         short_circuit=draw(st.booleans()),
         cleanup=cleanup,
         pool=draw(st.sampled_from([None, "db"])),
+        on_interrupt=draw(st.sampled_from(get_args(OnInterrupt))),
     )
 
 
@@ -339,6 +358,8 @@ def calls_of(bench: WatchedBench, versions: list[DagSpec]) -> dict[str, list[tup
         "restart": [(run_id,) for run_id in unsuccessful(bench)],
         "clear": at_rest,
         "mark": [(run, id, m) for run, id in at_rest for m in MARKS if states[run].get(id) != m],
+        "dies": [(dag,) for dag in versions],
+        "is_stopped": [(dag,) for dag in versions],
         "unpause" if bench.watch.paused else "pause": [()],
     }
 

@@ -157,7 +157,7 @@ def test_interrupting_it_cancels_the_run_and_keeps_that_in_the_history(tmp_path:
     go.set()
     with Store(tmp_path / "x.duckdb") as store:
         (run,) = store.history.runs()
-        assert (run.state, run.reason) == ("cancelled", "the scheduler was stopped")
+        assert (run.state, run.reason) == ("cancelled", "cancelled by an interrupt")
 
 
 def test_a_task_that_skips_shows_its_reason_in_the_result_and_the_log() -> None:

@@ -169,17 +169,21 @@ def test_stopping_waits_for_what_runs_and_says_what_it_did(
         assert drained.wait(20)
         go.set()
         report = stopping.result(20)
-        assert (report.finished, report.cancelled) == (1, [run_id])
-        assert end.result(20) is RunState.CANCELLED
+        assert (report.finished, report.unfinished) == (1, [run_id])
+        with pytest.raises(NotRunning, match="it goes on when it is started again"):
+            end.result(20)
     with scheduler(tmp_path) as made:
-        states = {a.task_id: a.state.value for a in made.history.attempts(run_id)}
         run = made.history.run(run_id)
-        assert states == {"waits": "success", "after": "cancelled"}
         assert run is not None
-        assert run.reason == "the scheduler was stopped"
+        assert (run.state, run.reason) == (RunState.QUEUED, "its scheduler was stopped")
+        made.register(dag(task(waits), task(lambda: None, id="after", after=("waits",))), scheduled=False)
+        assert made.end_of(run_id).result(20) is RunState.SUCCESS
+        made.flush()
+        attempts = [(a.task_id, a.attempt, a.state.value) for a in made.history.attempts(run_id)]
+        assert attempts == [("waits", 1, "success"), ("after", 1, "success")]
 
 
-def test_stopping_cancels_what_has_not_ended_in_time(tmp_path: Path) -> None:
+def test_stopping_interrupts_what_has_not_ended_in_time(tmp_path: Path) -> None:
     began, go = threading.Event(), threading.Event()
 
     def waits() -> None:
@@ -191,11 +195,13 @@ def test_stopping_cancels_what_has_not_ended_in_time(tmp_path: Path) -> None:
         run_id = made.trigger("d")
         assert began.wait(20)
         report = made.stop(wait=timedelta(0))
-        assert (report.finished, report.cancelled) == (0, [run_id])
+        assert (report.finished, report.unfinished) == (0, [run_id])
         assert made.stop(wait=LONG) == report
     go.set()
     with scheduler(tmp_path) as made:
-        assert [a.state.value for a in made.history.attempts(run_id)] == ["cancelled"]
+        assert [a.state.value for a in made.history.attempts(run_id)] == ["interrupted"]
+        made.register(dag(task(waits)), scheduled=False)
+        assert made.end_of(run_id).result(20) is RunState.SUCCESS
 
 
 def test_a_stopped_scheduler_leaves_no_thread_behind(tmp_path: Path) -> None:
@@ -263,9 +269,9 @@ def test_stopping_while_a_start_is_on_its_way_to_the_disk(
             assert decided() == run_id
             go()
             assert triggered.result(20) == run_id
-            assert stopping.result(20).cancelled == [run_id]
+            assert stopping.result(20).unfinished == [run_id]
     with scheduler(tmp_path) as made:
-        assert [a.state.value for a in made.history.attempts(run_id)] == ["cancelled"]
+        assert [a.state.value for a in made.history.attempts(run_id)] == ["interrupted"]
         assert called == []
 
 
@@ -404,8 +410,15 @@ with scheduler(Path(sys.argv[1])) as made:
 """
 
 
-def test_runs_of_a_scheduler_that_was_killed_are_ended_and_say_so(tmp_path: Path) -> None:
+def test_runs_of_a_scheduler_that_was_killed_go_on(tmp_path: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(DIES), str(tmp_path)]
+    tasks = [
+        task(lambda: 1, id="done"),
+        task(lambda: 2, id="waits", after=("done",)),
+        task(lambda: 3, id="fails"),
+        task(lambda: 4, id="later", after=("waits",)),
+    ]
+    goes_well = dag(*tasks, max_active_runs=1)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
@@ -416,8 +429,10 @@ def test_runs_of_a_scheduler_that_was_killed_are_ended_and_say_so(tmp_path: Path
     with scheduler(tmp_path) as made:
         made.flush()
         second, first = made.history.runs()
-        assert (first.state, first.reason) == (RunState.FAILED, "its scheduler ended before the run did")
-        assert (second.state, second.reason) == (RunState.FAILED, "its scheduler ended before the run did")
+        assert (first.state, first.reason) == (RunState.QUEUED, "its scheduler died")
+        assert (second.state, second.reason) == (RunState.QUEUED, "")
+        (summary,) = made.dags()
+        assert (summary.defined, summary.queued_runs) == (False, 2)
         attempts = {(a.task_id, a.attempt): a for a in made.history.attempts(first.run_id)}
         assert attempts["done", 1].state == "success"
         assert (attempts["waits", 1].state, attempts["waits", 1].reason) == (
@@ -426,8 +441,14 @@ def test_runs_of_a_scheduler_that_was_killed_are_ended_and_say_so(tmp_path: Path
         )
         assert attempts["waits", 1].ended_at is not None
         assert ("later", 1) not in attempts
-        assert made.history.unfinished() == []
-        assert run_now(made, task(lambda: None, id="a"))[1] is RunState.SUCCESS
+        assert made.history.unfinished() == [first.run_id, second.run_id]
+        made.register(goes_well, scheduled=False)
+        made.mark(first.run_id, "fails", "success")  # its retry is due in an hour
+        for run in (first, second):
+            assert made.end_of(run.run_id).result(20) is RunState.SUCCESS
+        made.flush()
+        numbers = {a.task_id: a.attempt for a in made.history.attempts(first.run_id)}
+        assert numbers == {"done": 1, "waits": 2, "fails": 0, "later": 1}
 
 
 def test_it_serves_a_point_when_it_comes(tmp_path: Path) -> None:

@@ -252,14 +252,14 @@ def test_markup_from_a_task_is_escaped_in_the_still_picture(tmp_path: Path) -> N
     scheduler.stop(wait=timedelta(0))
 
 
-def test_runs_that_the_stop_cancelled_are_shown_as_cancelled(scheduler: Scheduler, shown: Dashboard) -> None:
+def test_runs_that_the_stop_interrupted_are_shown_as_queued(scheduler: Scheduler, shown: Dashboard) -> None:
     scheduler.trigger("waiting")
     until(shown, lambda: shown.scheduler["busy"] == 1)
     scheduler.stop(wait=timedelta(0))
     until(shown, lambda: not shown.scheduler["running"])
-    assert [run["state"] for run in shown.runs] == ["cancelled"]
-    assert shown.run["state"] == "cancelled"
-    assert shown.scheduler["runs"]["cancelled"] == 1
+    assert [run["state"] for run in shown.runs] == ["queued"]
+    assert shown.run["state"] == "queued"
+    assert shown.scheduler["runs"]["queued"] == 1
 
 
 def test_a_dashboard_that_looks_back_leaves_the_store_to_the_next_scheduler(
