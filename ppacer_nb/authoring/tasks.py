@@ -126,9 +126,13 @@ def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None
     cleanup
         Whether it releases what the run had taken: it runs whatever happened, as ``"all_done"``, also when
         its run is cancelled or takes longer than its timeout. If it fails, the run has failed. Cancelling a
-        second time stops it too, and a scheduler that stops gives it 15 seconds. Default False.
+        second time stops it too. Default False.
     pool
         The pool of which it takes a slot while it runs. Default none.
+    on_interrupt
+        What becomes of it when its scheduler is stopped or dies while it runs: ``"retry"``, the default, tries
+        it again under the next scheduler, which uses up no retry; ``"fail"`` is for what must not run twice.
+        What ran each time when five schedulers in a row ended is not tried again.
     notify
         True (final failures, the default), False, or some of ``"failure"``, ``"retry"``, ``"success"``.
 
