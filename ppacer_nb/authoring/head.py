@@ -60,13 +60,21 @@ def boolean_of(catchup: object, dag_id: str) -> bool:
     return catchup
 
 
-def at_least_one(max_active_runs: object, dag_id: str) -> int:
-    """Return `max_active_runs` if it is a whole number from 1."""
-    if not isinstance(max_active_runs, int) or isinstance(max_active_runs, bool) or max_active_runs < 1:
-        raise InvalidOption(
-            f"max_active_runs of DAG {dag_id!r} is {max_active_runs!r}: give a whole number from 1."
-        )
-    return max_active_runs
+def at_least_one(value: object, what: str) -> int:
+    """Return `value` if it is a whole number from 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidOption(f"{what} is {value!r}: give a whole number from 1.")
+    return value
+
+
+def at_least_one_or_none(value: object, what: str) -> int | None:
+    """Return `value` if it is a whole number from 1, or None for no limit."""
+    if value is None:
+        return None
+    try:
+        return at_least_one(value, what)
+    except InvalidOption as error:
+        raise InvalidOption(f"{str(error).rstrip('.')}, or None for no limit.") from None
 
 
 def check_order(start: datetime | None, end: datetime | None, dag_id: str) -> None:

@@ -129,6 +129,9 @@ def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None
         second time stops it too, and a scheduler that stops gives it 15 seconds. Default False.
     pool
         The pool of which it takes a slot while it runs. Default none.
+    priority
+        The higher, the sooner it gets a free worker, before those of any DAG that are lower; see `DAG`.
+        Default None: as its DAG says, which is 0 unless it says otherwise.
     notify
         True (final failures, the default), False, or some of ``"failure"``, ``"retry"``, ``"success"``.
 

@@ -56,6 +56,7 @@ class Coordinator(Control):
             entry.active, entry.waiting, entry.last_manual = old.active, old.waiting, old.last_manual
             self._timers.cancel(PointDue(dag.id))
         self.dags[dag.id] = entry
+        self.queue.limit(dag.id, dag.max_active_tasks)
         self._begin_runs(entry, now)  # this version may have more room
         if scheduled:
             self._serve_points(entry, now)
@@ -104,7 +105,7 @@ class Coordinator(Control):
             return []
         task = machine.tasks[key.task_id]
         self._timers.cancel(key)
-        self.queue.release(task.spec.options.pool)
+        self.queue.release(machine.dag.id, task.spec.options.pool)
         if isinstance(outcome, Failed) and outcome.held is not None:
             self._hold(key, outcome.held)
         self._absorb(machine, machine.end_attempt(key.task_id, outcome, now), now)

@@ -120,7 +120,8 @@ class Runs:
                 self._set_deadline(machine)
         while machine.ready:
             task = machine.tasks[machine.ready.popleft()].spec
-            self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool))
+            priority = machine.dag.priority_of(task)
+            self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool, priority))
         if machine.state.is_terminal:
             del self.runs[machine.run_id]
             self.dags[machine.dag.id].active.discard(machine.run_id)

@@ -281,6 +281,23 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "catchup": (lambda: DAG("d", catchup="no"), InvalidOption, "catchup of DAG 'd' is 'no': give True or"),  # type: ignore[arg-type]
     "max_active_runs": (lambda: DAG("d", max_active_runs=0), InvalidOption, "is 0: give a whole number"),
+    "max_active_tasks": (
+        lambda: DAG("d", max_active_tasks=0),
+        InvalidOption,
+        "max_active_tasks of DAG 'd' is 0: give a whole number from 1, or None for no limit.$",
+    ),
+    "max_active_tasks of another type": (
+        lambda: DAG("d", max_active_tasks=True),
+        InvalidOption,
+        "is True: give a whole number",
+    ),
+    "priority of a DAG": (
+        lambda: DAG("d", priority="high"),  # type: ignore[arg-type]
+        InvalidOption,
+        "priority of DAG 'd' is 'high': give a whole number, higher for what is to come first",
+    ),
+    "priority of a DAG that is none": (lambda: DAG("d", priority=None), InvalidOption, "is None"),  # type: ignore[arg-type]
+    "priority": (lambda: task(priority=1.5)(print), InvalidOption, "priority of task 'print' is 1.5: give a"),
     "params of another type": (
         lambda: DAG("d", params=["x"]),  # type: ignore[arg-type]
         InvalidOption,
