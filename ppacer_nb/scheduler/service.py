@@ -23,7 +23,7 @@ from ppacer_nb.model.dag import DagSpec, did_you_mean
 from ppacer_nb.model.events import Event, EventOfRun
 from ppacer_nb.model.ids import run_id_of
 from ppacer_nb.model.notification import Notification
-from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.overview import DagSummary, HeldKernel, PoolUse, Progress, SchedulerInfo, StopReport
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
@@ -113,7 +113,9 @@ class Scheduler:
 
     def info(self) -> SchedulerInfo:
         """Return how the scheduler is."""
-        busy, queued, held = self._loop.look(lambda c: (c.queue.busy, len(c.queue), _held(c)))
+        busy, queued, held, pools = self._loop.look(
+            lambda c: (c.queue.busy, len(c.queue), _held(c), _pools(c))
+        )
         return SchedulerInfo(
             running=True,
             store=str(self._store.path or "in memory"),
@@ -125,6 +127,7 @@ class Scheduler:
             queued=queued,
             problem=self._loop.problem,
             held=held,
+            pools=pools,
             not_preloaded=dict(self._refused),
         )
 
@@ -320,6 +323,11 @@ def _cancelled(by: str) -> str:
 
 def _held(coordinator: Coordinator) -> list[HeldKernel]:
     return [HeldKernel(*key, held.connection_file, held.until) for key, held in coordinator.held.items()]
+
+
+def _pools(coordinator: Coordinator) -> list[PoolUse]:
+    queue = coordinator.queue
+    return [PoolUse(name, queue.slots_taken[name], slots) for name, slots in queue.limits.pools.items()]
 
 
 def _executors(

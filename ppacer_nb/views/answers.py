@@ -16,7 +16,7 @@ from ppacer_nb.model.history import (
     begun,
     latest_states,
 )
-from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.overview import DagSummary, HeldKernel, PoolUse, Progress, SchedulerInfo, StopReport
 from ppacer_nb.status import AttemptState, RunState
 from ppacer_nb.views.dags import run_graph
 from ppacer_nb.views.format import format_age, format_elapsed, format_when
@@ -65,6 +65,8 @@ def status(
         columns += [Column("tasks running", "right"), Column("tasks waiting", "right")]
         cells += [Cell(f"{info.busy} of {info.max_workers}"), Cell(str(info.queued))]
     parts.append(render(Table("Runs", tuple(columns), (tuple(cells),))))
+    if info.pools:
+        parts.append(_pool_table(info.pools))
     if info.held:
         parts.append(_held_table(info.held, reader))
     parts.append(dag_table(dags, reader))
@@ -192,6 +194,13 @@ def _run_row(run: RunRecord, reader: Reader) -> tuple[Cell, ...]:
         ),
         Cell("" if duration is None else format_elapsed(duration)),
         Cell(reader.age(run.started_at or run.created_at)),
+    )
+
+
+def _pool_table(pools: Sequence[PoolUse]) -> Rendered:
+    columns = (Column("pool"), Column("slots taken", "right"))
+    return render(
+        Table("Pools", columns, tuple((Cell(p.name), Cell(f"{p.taken} of {p.slots}")) for p in pools))
     )
 
 
