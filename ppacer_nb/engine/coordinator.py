@@ -7,19 +7,18 @@ order. The records ahead of a `Start` must be on disk before it is carried out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ppacer_nb.engine.commands import Command, Release, Stop
 from ppacer_nb.engine.control import Control
 from ppacer_nb.engine.run_machine import RunMachine
-from ppacer_nb.engine.runs import DagEntry, PointDue, RetryDue, RunOverdue
-from ppacer_nb.engine.timers import later
+from ppacer_nb.engine.runs import DagEntry, Due, PointDue, RetryDue, RunOverdue
 from ppacer_nb.engine.timetable import Decision, Served, Timetable
 from ppacer_nb.errors import InvalidOption, SchedulerError
 from ppacer_nb.model.attempt import Failed, Held, Outcome
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.durations import format_duration
+from ppacer_nb.model.durations import format_duration, later
 from ppacer_nb.model.events import DagEvent, RunEvent, ScheduleEvent
 from ppacer_nb.model.ids import AttemptKey, run_id_of
 from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
@@ -157,6 +156,27 @@ class Coordinator(Control):
     def drain(self) -> None:
         """Start nothing more, but what cleans up once all runs are being cancelled. What runs goes on."""
         self.draining = True
+
+    def clock_stepped(self, by: timedelta) -> None:
+        """Take in that the clock was put forward `by` that much, or back, or that the machine was suspended.
+
+        Schedule points lie at times on the clock: those that it went over were missed, and those that it
+        shows again have been accounted for. Timeouts count the time that passes while the machine is up, and
+        so they move with the clock. Retries do too, but none comes later than its time on the clock: after a
+        suspension they are due at once.
+        """
+
+        def when(due: Due, at: datetime) -> datetime:
+            match due:
+                case PointDue():
+                    return at
+                case RetryDue(run_id, task_id):
+                    logged = self.runs[run_id].tasks[task_id].retry_at
+                    return later(at, by) if logged is None else min(logged, later(at, by))
+                case _:
+                    return later(at, by)
+
+        self._timers.change(when)
 
     def advance(self, now: datetime) -> list[Command]:
         """Do everything that is due at `now`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
@@ -55,6 +55,11 @@ class Ranking(Generic[T, Rank]):
                 self._heap = [entry for entry in self._heap if self._is_alive(entry)]
                 heapq.heapify(self._heap)
             self._drop_dead_top()
+
+    def change(self, rank: Callable[[T, Rank], Rank]) -> None:
+        """Give everything the `rank` that follows from its old one."""
+        self._heap = [(rank(thing, old), n, thing) for old, n, thing in filter(self._is_alive, self._heap)]
+        heapq.heapify(self._heap)
 
     def pop(self) -> T:
         """Take out the first; there must be one."""

@@ -41,6 +41,10 @@ class RunOverdue(NamedTuple):
     run_id: str
 
 
+#: What comes due, and for an attempt, that its time is over.
+Due = PointDue | RetryDue | RunOverdue | AttemptKey
+
+
 @dataclass(slots=True)
 class DagEntry:
     """A DAG that is scheduled, and its unfinished runs."""
@@ -92,7 +96,7 @@ class Runs:
         self.queue = ReadyQueue(limits)
         self.draining = False
         self._runs_folder = runs_folder
-        self._timers: Timers[PointDue | RetryDue | RunOverdue | AttemptKey] = Timers()
+        self._timers: Timers[Due] = Timers()
         self._freed: deque[str] = deque()  # ids of DAGs of which a run has ended
         self._out: list[Command] = []
 

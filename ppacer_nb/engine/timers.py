@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Hashable
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from ppacer_nb.engine.ranking import Ranking
 
 T = TypeVar("T", bound=Hashable)
-
-
-def later(now: datetime, wait: timedelta) -> datetime:
-    """Return when `wait` is over: at the end of all dates, if that lies beyond it."""
-    try:
-        return now + wait
-    except OverflowError:  # a timeout of thousands of years
-        return datetime.max.replace(tzinfo=now.tzinfo)
 
 
 class Timers(Generic[T]):
@@ -42,6 +34,10 @@ class Timers(Generic[T]):
     def cancel(self, thing: T) -> None:
         """Let `thing` not come due, if it would have."""
         self._due.discard(thing)
+
+    def change(self, when: Callable[[T, datetime], datetime]) -> None:
+        """Let everything come due `when` that says, which is given the thing and the time set for it."""
+        self._due.change(when)
 
     def pop_due(self, now: datetime) -> T | None:
         """Take out the earliest if it is due at `now`."""

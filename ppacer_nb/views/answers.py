@@ -67,6 +67,7 @@ def status(
     parts.append(render(Table("Runs", tuple(columns), (tuple(cells),))))
     if info.pools:
         parts.append(_pool_table(info.pools))
+    parts += [note(f"{dag.dag_id}: {dag.problem}", kind="warning") for dag in dags if dag.problem]
     if info.held:
         parts.append(_held_table(info.held, reader))
     parts.append(dag_table(dags, reader))
@@ -166,8 +167,9 @@ def _running_text(info: SchedulerInfo, reader: Reader, *, here: bool) -> str:
 
 
 def _dag_row(dag: DagSummary, reader: Reader) -> tuple[Cell, ...]:
-    following = Cell(reader.when(dag.next_point), tooltip=f"{dag.next_point} UTC" if dag.next_point else "")
-    if dag.problem:
+    when = f"{dag.next_point} UTC" if dag.next_point else ""
+    following = Cell(reader.when(dag.next_point), tooltip=dag.problem or when)
+    if dag.problem and dag.next_point is None:
         following = Cell("stopped", state=AttemptState.FAILED, tooltip=dag.problem)
     elif dag.paused:
         following = Cell("paused", tooltip=f"%ppacer unpause {dag.dag_id}")
