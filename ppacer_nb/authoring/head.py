@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -12,6 +12,9 @@ from ppacer_nb.errors import CannotPickle, InvalidOption, InvalidSchedule, Value
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.schedules import parse_schedule
 from ppacer_nb.schedules.protocol import Schedule
+
+# What lies beyond them in some zone has no date in UTC, or nothing just before it.
+_FIRST, _LAST = datetime(1, 12, 31, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def zone_of(timezone: str | ZoneInfo | None, dag_id: str) -> ZoneInfo:
@@ -50,7 +53,10 @@ def instant_of(value: datetime | date | str | None, zone: ZoneInfo, what: str) -
         raise InvalidOption(
             f"{what} is {value!r}: give a datetime, a date, or ISO text such as '2026-11-23'."
         )
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    instant = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    if not _FIRST < instant <= _LAST:
+        raise InvalidOption(f"{what} is {value!r}: give a date from the year 2 to the end of 9999, in UTC.")
+    return instant
 
 
 def boolean_of(catchup: object, dag_id: str) -> bool:

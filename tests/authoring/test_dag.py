@@ -225,6 +225,14 @@ def test_the_same_definition_is_the_same_version_and_another_is_not() -> None:
     assert version([1]) == version([1]) != version([2])
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_an_end_that_says_never_is_one(zone: str) -> None:
+    with DAG("d", schedule="@daily", end="9999-12-31", timezone=zone) as dag:
+        pass
+    assert dag.spec.end is not None
+    assert dag.spec.end.year == 9999
+
+
 def test_start_and_end_are_read_in_the_dags_timezone() -> None:
     warsaw = ZoneInfo("Europe/Warsaw")
     expected = datetime(2026, 11, 23, tzinfo=warsaw)
@@ -274,6 +282,16 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "schedule": (lambda: DAG("d", schedule="every day"), InvalidSchedule, "schedule of DAG 'd': 'every day'"),
     "start": (lambda: DAG("d", start="soon"), InvalidOption, "start of DAG 'd' is 'soon': give a datetime"),
     "end": (lambda: DAG("d", end=5), InvalidOption, "end of DAG 'd' is 5"),  # type: ignore[arg-type]
+    "start of all dates": (
+        lambda: DAG("d", start="0001-01-01", timezone="Europe/Warsaw"),
+        InvalidOption,
+        "start of DAG 'd' is '0001-01-01': give a date from the year 2",
+    ),
+    "end of all dates": (
+        lambda: DAG("d", end=datetime.max, timezone="America/New_York"),  # noqa: DTZ901 - as users do
+        InvalidOption,
+        "to the end of 9999",
+    ),
     "end before start": (
         lambda: DAG("d", start="2026-02-01", end="2026-01-01"),
         InvalidOption,
