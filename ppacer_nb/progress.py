@@ -40,8 +40,10 @@ def _line(attempt: AttemptRecord) -> str:
     parts = [f"{look(attempt.state).icon} {attempt.task_id}", look(attempt.state).word]
     if attempt.attempt > 1:
         parts.append(f"attempt {attempt.attempt}")
-    if attempt.state is not AttemptState.RUNNING and attempt.ended_at is not None and attempt.started_at:
-        parts.append(format_elapsed(attempt.ended_at - attempt.started_at))
+    if attempt.state is not AttemptState.RUNNING and attempt.ended_at is not None:
+        duration = attempt.duration(attempt.ended_at)
+        if duration is not None:
+            parts.append(format_elapsed(duration))
     if attempt.error is not None:
         parts.append(attempt.error.message)
     return "  ".join(parts)

@@ -84,6 +84,7 @@ class SimulatedClock:
         self.settle = settle
         self._now = start.astimezone(UTC)
         self._goal = self._now
+        self._step = timedelta(0)
         self._own: Timers[Callable[[], None]] = Timers()
         self._next: datetime | None = None
         self._at_rest = threading.Event()
@@ -114,6 +115,24 @@ class SimulatedClock:
         self._wake()
         if not self._at_rest.wait(PATIENCE.total_seconds()):
             raise TimeoutError(f"the scheduler is still at work at {self._now}, or it has stopped.")
+
+    def step(self) -> timedelta:
+        """Return how far it was put forward, or back, since it was asked last; see `Clock.step`."""
+        step, self._step = self._step, timedelta(0)
+        return step
+
+    def put(self, when: datetime) -> None:
+        """Put the clock forward or back while no time passes, as a correction or a suspension does.
+
+        Returns when all that is due by then is done, as `advance` does.
+        """
+        by = when.astimezone(UTC) - self._now
+        self.advance(0)  # it is at rest, and no other thread reads the time
+        self._now += by
+        self._goal = self._now
+        self._step += by
+        self._own.change(lambda _, due: due + by)
+        self.advance(0)
 
     def jump(self) -> bool:
         """Let time pass until the next thing that is due, and say whether there was one."""

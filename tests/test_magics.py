@@ -140,6 +140,9 @@ def test_pools_are_given_at_the_start(shell: Shell) -> None:
         "with DAG('pooled'):\n    load()\n"
     )
     assert "pooled is scheduled now" in shell.run(cell)
+    status = shell.run("%ppacer status")
+    assert "slots taken" in status
+    assert "0 of 2" in status
 
 
 def test_sql_shows_a_table_and_keeps_rows(shell: Shell) -> None:

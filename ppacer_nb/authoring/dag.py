@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from ppacer_nb.authoring import registry
 from ppacer_nb.authoring.head import (
     at_least_one,
+    at_least_one_or_none,
     boolean_of,
     check_order,
     description_of,
@@ -25,7 +26,7 @@ from ppacer_nb.authoring.head import (
 )
 from ppacer_nb.authoring.live import live_graph
 from ppacer_nb.authoring.nodes import TaskNode
-from ppacer_nb.authoring.options import timeout_of
+from ppacer_nb.authoring.options import timeout_of, whole_number
 from ppacer_nb.errors import DefinitionError, DuplicateId
 from ppacer_nb.model.dag import DagSpec, check_references, in_order
 from ppacer_nb.model.durations import Duration
@@ -72,6 +73,13 @@ class DAG:
         they are recorded as skipped.
     max_active_runs
         How many of its runs may be under way at once; others wait. Default 16.
+    max_active_tasks
+        How many tasks of all its runs together may run at once; others wait and let those of other DAGs
+        pass. Default None: as many as there are workers.
+    priority
+        Of its tasks that have none of their own: the higher, the sooner a task gets a free worker, before
+        those of any DAG that are lower. Among equals DAGs take turns, and within a DAG what became ready
+        first comes first. Default 0.
     timeout
         How long a run may take, from when it begins: a timedelta, seconds, or text such as ``"2h"``. Then it
         is stopped, what cleans up runs, and it has failed. Default None: no limit.
@@ -99,6 +107,8 @@ class DAG:
         tags: Iterable[str] = (),
         description: str = "",
         timeout: Duration | None = None,
+        max_active_tasks: int | None = None,
+        priority: int = 0,
     ) -> None:
         self.id = check_id(id, what="DAG")
         self.cwd = Path.cwd()
@@ -111,7 +121,9 @@ class DAG:
             start=instant_of(start, self._zone, f"start of DAG {self.id!r}"),
             end=instant_of(end, self._zone, f"end of DAG {self.id!r}"),
             catchup=boolean_of(catchup, self.id),
-            max_active_runs=at_least_one(max_active_runs, self.id),
+            max_active_runs=at_least_one(max_active_runs, f"max_active_runs of DAG {self.id!r}"),
+            max_active_tasks=at_least_one_or_none(max_active_tasks, f"max_active_tasks of DAG {self.id!r}"),
+            priority=whole_number(priority, f"priority of DAG {self.id!r}"),
             timeout=timeout_of(timeout, f"DAG {self.id!r}"),
             params=params_of(params, self.id),
             tags=tags_of(tags, self.id),

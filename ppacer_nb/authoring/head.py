@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -12,6 +12,9 @@ from ppacer_nb.errors import CannotPickle, InvalidOption, InvalidSchedule, Value
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.schedules import parse_schedule
 from ppacer_nb.schedules.protocol import Schedule
+
+# What lies beyond them in some zone has no date in UTC, or nothing just before it.
+_FIRST, _LAST = datetime(1, 12, 31, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def zone_of(timezone: str | ZoneInfo | None, dag_id: str) -> ZoneInfo:
@@ -50,7 +53,10 @@ def instant_of(value: datetime | date | str | None, zone: ZoneInfo, what: str) -
         raise InvalidOption(
             f"{what} is {value!r}: give a datetime, a date, or ISO text such as '2026-11-23'."
         )
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    instant = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    if not _FIRST < instant <= _LAST:
+        raise InvalidOption(f"{what} is {value!r}: give a date from the year 2 to the end of 9999, in UTC.")
+    return instant
 
 
 def boolean_of(catchup: object, dag_id: str) -> bool:
@@ -60,13 +66,21 @@ def boolean_of(catchup: object, dag_id: str) -> bool:
     return catchup
 
 
-def at_least_one(max_active_runs: object, dag_id: str) -> int:
-    """Return `max_active_runs` if it is a whole number from 1."""
-    if not isinstance(max_active_runs, int) or isinstance(max_active_runs, bool) or max_active_runs < 1:
-        raise InvalidOption(
-            f"max_active_runs of DAG {dag_id!r} is {max_active_runs!r}: give a whole number from 1."
-        )
-    return max_active_runs
+def at_least_one(value: object, what: str) -> int:
+    """Return `value` if it is a whole number from 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidOption(f"{what} is {value!r}: give a whole number from 1.")
+    return value
+
+
+def at_least_one_or_none(value: object, what: str) -> int | None:
+    """Return `value` if it is a whole number from 1, or None for no limit."""
+    if value is None:
+        return None
+    try:
+        return at_least_one(value, what)
+    except InvalidOption as error:
+        raise InvalidOption(f"{str(error).rstrip('.')}, or None for no limit.") from None
 
 
 def check_order(start: datetime | None, end: datetime | None, dag_id: str) -> None:

@@ -140,6 +140,17 @@ def _text_or_none(name: str) -> Callable[[object, str], str | None]:
     return parse
 
 
+def _priority(value: object, what: str) -> int | None:
+    return None if value is None else whole_number(value, f"priority of {what}")
+
+
+def whole_number(value: object, what: str) -> int:
+    """Return a number of either sign; raise InvalidOption if it is no whole number."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidOption(f"{what} is {value!r}: give a whole number, higher for what is to come first.")
+    return value
+
+
 def _boolean(name: str) -> Callable[[object, str], bool]:
     def parse(value: object, what: str) -> bool:
         if not isinstance(value, bool):
@@ -184,6 +195,7 @@ _PARSERS: dict[str, Callable[[Any, str], Any]] = {
     "short_circuit": _boolean("short_circuit"),
     "cleanup": _boolean("cleanup"),
     "pool": _text_or_none("pool"),
+    "priority": _priority,
     "notify": _notify,
     "on_interrupt": _on_interrupt,
 }

@@ -130,9 +130,12 @@ def task(function: Callable[..., Any] | None = None, /, *, id: str | None = None
     pool
         The pool of which it takes a slot while it runs. Default none.
     on_interrupt
-        What becomes of it when its scheduler is stopped or dies while it runs: ``"retry"``, the default, tries
-        it again under the next scheduler, which uses up no retry; ``"fail"`` is for what must not run twice.
-        What ran each time when five schedulers in a row ended is not tried again.
+        What becomes of it when its scheduler is stopped or dies while it runs: ``"retry"``, the default, has
+        it tried again under the next scheduler, which uses up no retry; ``"fail"`` is for what must not run
+        twice. What ran each time when five schedulers in a row ended is not tried again.
+    priority
+        The higher, the sooner it gets a free worker, before those of any DAG that are lower; see `DAG`.
+        Default None: as its DAG says, which is 0 unless it says otherwise.
     notify
         True (final failures, the default), False, or some of ``"failure"``, ``"retry"``, ``"success"``.
 

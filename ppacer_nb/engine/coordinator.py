@@ -7,20 +7,19 @@ order. The records ahead of a `Start` must be on disk before it is carried out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ppacer_nb.engine.commands import Command, Release, Stop
 from ppacer_nb.engine.control import Control
 from ppacer_nb.engine.interruption import STOPPED
 from ppacer_nb.engine.run_machine import RunMachine
-from ppacer_nb.engine.runs import DagEntry, PointDue, RetryDue, RunOverdue
-from ppacer_nb.engine.timers import later
+from ppacer_nb.engine.runs import DagEntry, Due, PointDue, RetryDue, RunOverdue
 from ppacer_nb.engine.timetable import Decision, Served, Timetable
 from ppacer_nb.errors import InvalidOption, SchedulerError
 from ppacer_nb.model.attempt import Cancelled, Failed, Held, Outcome
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.durations import format_duration
+from ppacer_nb.model.durations import format_duration, later
 from ppacer_nb.model.events import DagEvent, RunEvent, ScheduleEvent
 from ppacer_nb.model.ids import AttemptKey, run_id_of
 from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
@@ -58,6 +57,7 @@ class Coordinator(Control):
             self._timers.cancel(PointDue(dag.id))
         self.dags[dag.id] = entry
         self._take_up(entry)
+        self.queue.limit(dag.id, dag.max_active_tasks)
         self._begin_runs(entry, now)  # this version may have more room
         if scheduled:
             self._serve_points(entry, now)
@@ -106,7 +106,7 @@ class Coordinator(Control):
             return []
         task = machine.tasks[key.task_id]
         self._timers.cancel(key)
-        self.queue.release(task.spec.options.pool)
+        self.queue.release(machine.dag.id, task.spec.options.pool)
         if isinstance(outcome, Failed) and outcome.held is not None:
             self._hold(key, outcome.held)
         is_interrupted = self.interrupting and not machine.is_asked_to_end(key.task_id)
@@ -180,6 +180,27 @@ class Coordinator(Control):
                 self._record(event)
         commands, self._out = self._out, []
         return commands
+
+    def clock_stepped(self, by: timedelta) -> None:
+        """Take in that the clock was put forward `by` that much, or back, or that the machine was suspended.
+
+        Schedule points lie at times on the clock: those that it went over were missed, and those that it
+        shows again have been accounted for. Timeouts count the time that passes while the machine is up, and
+        so they move with the clock. Retries do too, but none comes later than its time on the clock: after a
+        suspension they are due at once.
+        """
+
+        def when(due: Due, at: datetime) -> datetime:
+            match due:
+                case PointDue():
+                    return at
+                case RetryDue(run_id, task_id):
+                    logged = self.runs[run_id].tasks[task_id].retry_at
+                    return later(at, by) if logged is None else min(logged, later(at, by))
+                case _:
+                    return later(at, by)
+
+        self._timers.change(when)
 
     def advance(self, now: datetime) -> list[Command]:
         """Do everything that is due at `now`."""

@@ -16,10 +16,10 @@ from pathlib import Path
 from ppacer_nb.engine.early_end import EarlyEnd
 from ppacer_nb.engine.interruption import interrupted, why_not_again
 from ppacer_nb.engine.task_progress import TaskProgress
-from ppacer_nb.engine.timers import later
 from ppacer_nb.engine.trigger_rules import Upstreams, Verdict
 from ppacer_nb.model.attempt import Cancelled, Job, Outcome
 from ppacer_nb.model.dag import DagSpec
+from ppacer_nb.model.durations import later
 from ppacer_nb.model.events import EventOfRun, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.run_info import RunInfo

@@ -42,6 +42,10 @@ class RunOverdue(NamedTuple):
     run_id: str
 
 
+#: What comes due, and for an attempt, that its time is over.
+Due = PointDue | RetryDue | RunOverdue | AttemptKey
+
+
 @dataclass(slots=True)
 class DagEntry:
     """A DAG that is scheduled, and its unfinished runs."""
@@ -104,7 +108,7 @@ class Runs:
         self.draining = False
         self.interrupting = False  #: what is stopped is tried again under the next scheduler
         self._runs_folder = runs_folder
-        self._timers: Timers[PointDue | RetryDue | RunOverdue | AttemptKey] = Timers()
+        self._timers: Timers[Due] = Timers()
         self._freed: deque[str] = deque()  # ids of DAGs of which a run has ended
         self._out: list[Command] = []
 
@@ -147,7 +151,8 @@ class Runs:
                 self._set_deadline(machine)
         while machine.ready:
             task = machine.tasks[machine.ready.popleft()].spec
-            self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool))
+            priority = machine.dag.priority_of(task)
+            self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool, priority))
         if machine.state.is_terminal:
             del self.runs[machine.run_id]
             self.dags[machine.dag.id].active.discard(machine.run_id)

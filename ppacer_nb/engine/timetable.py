@@ -63,6 +63,10 @@ class Timetable:
             now = min(now, start - timedelta(microseconds=1))
         return cls(dag, now)
 
+    def is_ahead_of(self, now: datetime) -> bool:
+        """Whether points in the future count as accounted for: the clock was wrong once, or is wrong now."""
+        return self.dag.schedule is not None and self.after - now > ON_TIME
+
     @property
     def next(self) -> datetime | None:
         """The first point that is not accounted for."""

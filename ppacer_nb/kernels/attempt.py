@@ -40,6 +40,7 @@ from ppacer_nb.model.attempt import (
     Skipped,
     Succeeded,
 )
+from ppacer_nb.model.durations import later
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState
@@ -281,7 +282,7 @@ class Attempt:
         if self.held is None:
             return outcome
         kernel.disconnect()
-        held = Held(self.held.connection_file, datetime.now(UTC) + self.order.hold)
+        held = Held(self.held.connection_file, later(datetime.now(UTC), self.order.hold))
         return replace(outcome, held=held)
 
     def _with_report(self, outcome: Outcome, notebook: Path) -> Outcome:

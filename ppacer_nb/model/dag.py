@@ -36,6 +36,8 @@ class DagSpec:
     end: datetime | None = None  #: no schedule point after it
     catchup: bool = False
     max_active_runs: int = 16
+    max_active_tasks: int | None = None  #: of all its runs together; None: as many as there are workers
+    priority: int = 0  #: of its tasks that have none of their own
     timeout: timedelta | None = None  #: of each run, from when it begins; None: never
     params: Mapping[str, Any] = field(default_factory=dict)  #: names and defaults
     tags: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ class DagSpec:
             f"dag {self.id}",
             f"schedule {self.schedule} timezone {self.timezone} start {self.start} end {self.end}",
             f"catchup {self.catchup} max_active_runs {self.max_active_runs} timeout {self.timeout}",
+            f"max_active_tasks {self.max_active_tasks} priority {self.priority}",
             f"params {dict(self.params)!r}",
             f"tags {', '.join(self.tags)} description {self.description}",
         ]
@@ -72,6 +75,10 @@ class DagSpec:
     def data_upstreams(self) -> Mapping[str, frozenset[str]]:
         """The ids of the tasks whose results each task receives."""
         return {id: task.data_upstreams for id, task in self.tasks.items()}
+
+    def priority_of(self, task: TaskSpec) -> int:
+        """Return the priority of one of its tasks."""
+        return self.priority if task.options.priority is None else task.options.priority
 
     def with_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the DAG's params with `given` in place of their defaults.

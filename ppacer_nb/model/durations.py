@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ppacer_nb.errors import InvalidDuration
 
@@ -45,6 +45,14 @@ def parse_duration(value: Duration, *, what: str = "duration") -> timedelta:
     if duration is None or duration < timedelta(0):
         raise InvalidDuration(f"{what} {_shown(value)} is not a duration: {_HINT}.")
     return duration
+
+
+def later(now: datetime, wait: timedelta) -> datetime:
+    """Return when `wait` is over: at the end of all dates, if that lies beyond it."""
+    try:
+        return now + wait
+    except OverflowError:  # a timeout of thousands of years
+        return datetime.max.replace(tzinfo=now.tzinfo)
 
 
 def format_duration(duration: timedelta) -> str:

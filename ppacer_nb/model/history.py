@@ -33,8 +33,11 @@ class RunRecord:
     restarts: int = 0  #: how often it has gone on after it had ended
 
     def duration(self, now: datetime) -> timedelta | None:
-        """Return how long it ran, until `now` if it still runs; None before it began."""
-        return None if self.started_at is None else (self.ended_at or now) - self.started_at
+        """Return how long it ran, until `now` if it still runs.
+
+        None before it began, and where nobody knows: the clock was put back meanwhile.
+        """
+        return _between(self.started_at, self.ended_at or now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,15 @@ class AttemptRecord:
     value_preview: str | None
 
     def duration(self, now: datetime) -> timedelta | None:
-        """Return how long it ran, until `now` if it still runs; None if it never began."""
-        return None if self.started_at is None else (self.ended_at or now) - self.started_at
+        """Return how long it ran, until `now` if it still runs.
+
+        None if it never began, and where nobody knows: the clock was put back meanwhile.
+        """
+        return _between(self.started_at, self.ended_at or now)
+
+
+def _between(start: datetime | None, end: datetime) -> timedelta | None:
+    return None if start is None or end < start else end - start
 
 
 def begun(attempts: Sequence[AttemptRecord]) -> list[AttemptRecord]:

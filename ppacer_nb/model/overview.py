@@ -20,6 +20,15 @@ class HeldKernel:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolUse:
+    """A pool, and how many of its slots running tasks have taken."""
+
+    name: str
+    taken: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
 class SchedulerInfo:
     """A scheduler at one moment."""
 
@@ -33,6 +42,7 @@ class SchedulerInfo:
     queued: int = 0  #: tasks that wait for a worker
     problem: str = ""  #: a sentence, where it cannot do its work
     held: Sequence[HeldKernel] = ()  #: of failed attempts, the oldest first
+    pools: Sequence[PoolUse] = ()  #: in the order in which they were given at the start
     not_preloaded: Mapping[str, str] = field(default_factory=dict)  #: modules that cannot be, and why
 
 

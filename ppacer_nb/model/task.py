@@ -36,6 +36,7 @@ class TaskOptions:
     short_circuit: bool = False  #: what is downstream is skipped if it returns something falsy
     cleanup: bool = False  #: runs also when its run is cancelled or times out; its rule is ALL_DONE
     pool: str | None = None  #: takes a slot of this pool while it runs
+    priority: int | None = None  #: the higher, the sooner it gets a worker; None: as its DAG says
     notify: frozenset[NotifyOn] = frozenset({"failure"})  #: which endings send a notification
     hold_on_failure: timedelta | None = None  #: how long a notebook's kernel stays when it has failed
     on_interrupt: OnInterrupt = "retry"  #: what becomes of it when its scheduler ends while it runs

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 #: No sleep is longer: a suspended machine or a corrected clock is noticed within this time.
 LONGEST_SLEEP = timedelta(seconds=10)
+
+#: Smaller corrections of the clock wait until they come to this together.
+SMALLEST_STEP = timedelta(seconds=1)
 
 
 class Signal:
@@ -52,17 +57,55 @@ class Clock(Protocol):
         """Return the current time, aware, in UTC."""
         ...
 
+    def step(self) -> timedelta:
+        """Return how far the clock was put forward, or back, since it was asked last.
+
+        Zero if all the time it showed has passed. A suspended machine puts its clock forward.
+        """
+        ...
+
     async def wait(self, until: datetime | None, news: Signal) -> None:
         """Return at `until` (None: never), when there is `news`, or earlier for no reason."""
         ...
 
 
 class SystemClock:
-    """The machine's wall clock."""
+    """The machine's wall clock.
+
+    Parameters
+    ----------
+    wall
+        What the clock shows, in UTC.
+    passed
+        How many seconds have passed since some moment, whatever the clock shows. Python's monotonic clock
+        stands still while Linux or macOS is suspended.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        passed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall = wall
+        self._passed = passed
+        self._set_at = self._when_set()
 
     def now(self) -> datetime:
         """Return the current time, aware, in UTC."""
-        return datetime.now(UTC)
+        return self._wall()
+
+    def step(self) -> timedelta:
+        """Return how far the clock was put forward, or back, since it was asked last; see `Clock.step`."""
+        set_at = self._when_set()
+        step = set_at - self._set_at
+        if abs(step) < SMALLEST_STEP:
+            return timedelta(0)
+        self._set_at = set_at
+        return step
+
+    def _when_set(self) -> datetime:
+        """Return what the clock showed, as it goes now, when nothing had passed."""
+        return self._wall() - timedelta(seconds=self._passed())
 
     async def wait(self, until: datetime | None, news: Signal) -> None:
         """Return at `until`, when there is `news`, or after `LONGEST_SLEEP`."""

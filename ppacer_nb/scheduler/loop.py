@@ -251,6 +251,8 @@ class SchedulerLoop:
 
     def _turn(self, now: datetime) -> None:
         self._woken = False  # before the inbox is emptied: what is put there now asks for the next turn
+        if step := self._clock.step():  # read after `now`: none that `now` shows is missed
+            self._coordinator.clock_stepped(step)
         while self._inbox:
             self._decide(self._inbox.popleft(), now)
         self._decide(self._coordinator.advance, now)

@@ -23,9 +23,10 @@ from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.dag import DagSpec, did_you_mean
 from ppacer_nb.model.events import EventOfRun
+from ppacer_nb.model.history import DagVersion
 from ppacer_nb.model.ids import dag_id_of, run_id_of
 from ppacer_nb.model.notification import Notification
-from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.overview import DagSummary, HeldKernel, PoolUse, Progress, SchedulerInfo, StopReport
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
@@ -113,7 +114,7 @@ class Scheduler:
         newest = self.history.dag_version(dag.id)
         accounted = self._accounted.get(dag.id)
         if newest is None or newest.version != dag.version:
-            self._store.log.row("dag_versions", version_row(dag, self._clock.now()))
+            self._store.log.row("dag_versions", version_row(dag, self._when_defined(newest)))
         self._loop.ask(
             lambda coordinator, now: (None, coordinator.register(dag, accounted, now, scheduled=scheduled))
         )
@@ -121,7 +122,9 @@ class Scheduler:
 
     def info(self) -> SchedulerInfo:
         """Return how the scheduler is."""
-        busy, queued, held = self._loop.look(lambda c: (c.queue.busy, len(c.queue), _held(c)))
+        busy, queued, held, pools = self._loop.look(
+            lambda c: (c.queue.busy, len(c.queue), _held(c), _pools(c))
+        )
         return SchedulerInfo(
             running=True,
             store=str(self._store.path or "in memory"),
@@ -133,14 +136,16 @@ class Scheduler:
             queued=queued,
             problem=self._loop.problem,
             held=held,
+            pools=pools,
             not_preloaded=dict(self._refused),
         )
 
     def dags(self) -> list[DagSummary]:
         """Return all DAGs, also those known from the history only, by id."""
+        now = self._clock.now()
         defined, paused, parked = self._loop.look(
             lambda c: (
-                {id: _defined(entry, id in c.paused) for id, entry in c.dags.items()},
+                {id: _defined(entry, now, paused=id in c.paused) for id, entry in c.dags.items()},
                 set(c.paused),
                 Counter(map(dag_id_of, c.parked)),
             )
@@ -308,6 +313,11 @@ class Scheduler:
         self._store.log.flush()
         return self.history.events(run_id)
 
+    def _when_defined(self, newest: DagVersion | None) -> datetime:
+        """Return the current time, or a later one if a clock that was wrong has said that of the `newest`."""
+        now = self._clock.now()
+        return now if newest is None else max(now, newest.defined_at + timedelta(microseconds=1))
+
     def _check_is_new(self, run_id: str) -> None:
         run = self.history.run(run_id)
         if run is not None:
@@ -329,6 +339,11 @@ def _cancelled(by: str) -> str:
 
 def _held(coordinator: Coordinator) -> list[HeldKernel]:
     return [HeldKernel(*key, held.connection_file, held.until) for key, held in coordinator.held.items()]
+
+
+def _pools(coordinator: Coordinator) -> list[PoolUse]:
+    queue = coordinator.queue
+    return [PoolUse(name, queue.slots_taken[name], slots) for name, slots in queue.limits.pools.items()]
 
 
 def _executors(
@@ -363,7 +378,7 @@ def _check_executors(dag: DagSpec, options: SchedulerOptions) -> None:
             )
 
 
-def _defined(entry: DagEntry, paused: bool) -> DagSummary:
+def _defined(entry: DagEntry, now: datetime, *, paused: bool) -> DagSummary:
     dag = entry.dag
     return DagSummary(
         dag_id=dag.id,
@@ -376,6 +391,17 @@ def _defined(entry: DagEntry, paused: bool) -> DagSummary:
         next_point=entry.next_point,
         active_runs=len(entry.active),
         queued_runs=len(entry.waiting),
-        problem=entry.problem,
+        problem=entry.problem or _ahead(entry, now),
         paused=paused,
+    )
+
+
+def _ahead(entry: DagEntry, now: datetime) -> str:
+    """Return the sentence on a history that goes on into the future, "" for one that does not."""
+    if not entry.timetable.is_ahead_of(now):
+        return ""
+    until = f"{entry.timetable.after:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"its history goes up to {until}, which lies in the future: the clock was wrong then, or is now. No "
+        "point up to that time runs: until then trigger it by hand, or define it under another id."
     )

@@ -50,11 +50,13 @@ class Cron:
     def next(self, current: datetime, previous: datetime | None = None) -> datetime | None:
         """Return the first point after `current`, in this schedule's timezone; None if there is none."""
         zone = self.timezone or _UTC
-        if self.start is not None and current < self.start:
-            found = self._first(self.start, zone, including=True)
-        else:
-            found = self._first(current, zone, including=False)
-        return None if found is None else found.astimezone(zone)
+        is_before_start = self.start is not None and current < self.start
+        after = self.start if self.start is not None and is_before_start else current
+        try:
+            found = self._first(after, zone, including=is_before_start)
+            return None if found is None else found.astimezone(zone)
+        except OverflowError:  # the end of all dates, in this zone
+            return None
 
     def in_timezone(self, timezone: ZoneInfo) -> Cron:
         """Return this schedule in `timezone`, unless it has one of its own."""
@@ -103,8 +105,8 @@ class Cron:
         try:
             while True:
                 yield calendar.get_next(datetime)
-        except CroniterBadDateError:  # no further match within the years that croniter looks ahead
-            return
+        except ValueError:  # as CroniterBadDateError is one
+            return  # no further match within the years that croniter looks ahead, or within those of Python
 
     def _instants(self, wall: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
         instants = instants_of(wall, zone)

@@ -20,8 +20,17 @@ class Every:
     interval: timedelta
     start: datetime | None = None
 
-    def next(self, current: datetime, previous: datetime | None = None) -> datetime:
-        """Return the first point after `current`: `start` itself, or it plus a multiple of the interval."""
+    def next(self, current: datetime, previous: datetime | None = None) -> datetime | None:
+        """Return the first point after `current`: `start` itself, or it plus a multiple of the interval.
+
+        None if it lies beyond the end of all dates.
+        """
+        try:
+            return self._first_after(current)
+        except OverflowError:
+            return None
+
+    def _first_after(self, current: datetime) -> datetime:
         anchor = (self.start or _EPOCH).astimezone(UTC)
         steps = (current.astimezone(UTC) - anchor) // self.interval + 1
         if self.start is not None:

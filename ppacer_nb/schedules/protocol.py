@@ -72,7 +72,10 @@ def next_point(schedule: Schedule, current: datetime, previous: datetime | None 
         )
     if point <= current:
         raise InvalidSchedule(f"schedule {schedule} returned {point}, which is not later than {current}.")
-    return point.astimezone(UTC)
+    try:
+        return point.astimezone(UTC)
+    except OverflowError:  # beyond the end of all dates, which comes later in that zone
+        return None
 
 
 def points_between(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:

@@ -254,8 +254,54 @@ LEFT JOIN (SELECT dag_id, arg_max(event, seq) AS event FROM dag_events GROUP BY 
 GROUP BY dag_id;
 """
 
+# Times are what the clock showed, and clocks are put back: the order is that of ``seq``, and how long
+# something took that ended before its beginning is not known.
+_CLOCKS_PUT_BACK = """
+CREATE OR REPLACE VIEW dag_runs AS
+SELECT run_id,
+       any_value(dag_id) AS dag_id,
+       max(run_type) AS run_type,
+       max(logical_date) AS logical_date,
+       arg_max(state, seq) AS state,
+       arg_min(ts, seq) FILTER (state = 'queued') AS created_at,
+       CASE WHEN arg_max(state, seq) <> 'queued'
+            THEN arg_max(ts, seq) FILTER (state = 'running' AND reason = '') END AS started_at,
+       CASE WHEN arg_max(state, seq) IN ('success', 'failed', 'cancelled')
+            THEN arg_max(ts, seq) END AS ended_at,
+       CASE WHEN ended_at >= started_at THEN ended_at - started_at END AS duration,
+       arg_max(reason, seq) AS reason,
+       arg_max(version, seq) AS version,
+       max(params::VARCHAR)::JSON AS params,
+       arg_max(tasks, seq) AS tasks,
+       max(restarts) AS restarts
+FROM run_events GROUP BY run_id;
+
+CREATE OR REPLACE VIEW task_runs AS
+SELECT CASE attempt WHEN 0 THEN max(seq) ELSE min(seq) END AS seq, run_id, task_id, attempt,
+       any_value(dag_id) AS dag_id,
+       arg_max(state, seq) AS state,
+       max(queued_at) AS queued_at,
+       min(ts) FILTER (state = 'running') AS started_at,
+       arg_max(ts, seq) FILTER (state <> 'running') AS ended_at,
+       CASE WHEN ended_at >= started_at THEN ended_at - started_at END AS duration,
+       max(retry_at) AS retry_at,
+       arg_max(reason, seq) AS reason,
+       max(worker) AS worker,
+       max(error_kind) AS error_kind,
+       max(error) AS error,
+       max(traceback) AS traceback,
+       max(notebook) AS notebook,
+       max(report) AS report,
+       max(connection_file) AS connection_file,
+       max(held_until) AS held_until,
+       max(value_type) AS value_type,
+       max(value_size) AS value_size,
+       max(value_preview) AS value_preview
+FROM task_events GROUP BY run_id, task_id, attempt;
+"""
+
 #: The n-th entry brings a store from schema n to schema n + 1. Entries are added, never changed.
-MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING, _CONTROL)
+MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING, _CONTROL, _CLOCKS_PUT_BACK)
 
 #: The schema that this version of ppacer_nb reads and writes.
 SCHEMA = len(MIGRATIONS)

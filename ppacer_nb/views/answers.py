@@ -16,7 +16,7 @@ from ppacer_nb.model.history import (
     begun,
     latest_states,
 )
-from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.overview import DagSummary, HeldKernel, PoolUse, Progress, SchedulerInfo, StopReport
 from ppacer_nb.status import AttemptState, RunState
 from ppacer_nb.views.dags import run_graph
 from ppacer_nb.views.format import format_age, format_elapsed, format_when
@@ -66,6 +66,9 @@ def status(
         columns += [Column("tasks running", "right"), Column("tasks waiting", "right")]
         cells += [Cell(f"{info.busy} of {info.max_workers}"), Cell(str(info.queued))]
     parts.append(render(Table("Runs", tuple(columns), (tuple(cells),))))
+    if info.pools:
+        parts.append(_pool_table(info.pools))
+    parts += [note(f"{dag.dag_id}: {dag.problem}", kind="warning") for dag in dags if dag.problem]
     if info.held:
         parts.append(_held_table(info.held, reader))
     parts.append(dag_table(dags, reader))
@@ -173,8 +176,9 @@ def _running_text(info: SchedulerInfo, reader: Reader, *, here: bool) -> str:
 
 
 def _dag_row(dag: DagSummary, reader: Reader) -> tuple[Cell, ...]:
-    following = Cell(reader.when(dag.next_point), tooltip=f"{dag.next_point} UTC" if dag.next_point else "")
-    if dag.problem:
+    when = f"{dag.next_point} UTC" if dag.next_point else ""
+    following = Cell(reader.when(dag.next_point), tooltip=dag.problem or when)
+    if dag.problem and dag.next_point is None:
         following = Cell("stopped", state=AttemptState.FAILED, tooltip=dag.problem)
     elif dag.paused:
         following = Cell("paused", tooltip=f"%ppacer unpause {dag.dag_id}")
@@ -209,6 +213,13 @@ def _parked_note(dag: DagSummary) -> Rendered:
         f"{_runs(dag.queued_runs)} until DAG {dag.dag_id!r} is defined again: run the cell that defines it, "
         "or cancel what is not to go on.",
         kind="warning",
+    )
+
+
+def _pool_table(pools: Sequence[PoolUse]) -> Rendered:
+    columns = (Column("pool"), Column("slots taken", "right"))
+    return render(
+        Table("Pools", columns, tuple((Cell(p.name), Cell(f"{p.taken} of {p.slots}")) for p in pools))
     )
 
 

@@ -15,7 +15,7 @@ from ppacer_nb.views.graph import Graph, GraphEdge, GraphNode
 def dag_graph(dag: DagSpec, states: Mapping[str, AttemptState] | None = None) -> Graph:
     """Return the graph of a definition, or of a run of it; each task's details say its options."""
     shapes = [_shape(task) for task in dag.tasks.values()]
-    details = {task.id: _details(task) for task in dag.tasks.values()}
+    details = {task.id: _details(task, dag.priority_of(task)) for task in dag.tasks.values()}
     return Graph(_title(dag), _nodes(shapes, details, states or {}), _edges(shapes))
 
 
@@ -29,7 +29,12 @@ def _shape(task: TaskSpec) -> TaskShape:
 
 
 def _title(dag: DagSpec) -> str:
-    return f"{dag.id} · {dag.schedule}" if dag.schedule is not None else dag.id
+    parts = [dag.id]
+    if dag.schedule is not None:
+        parts.append(str(dag.schedule))
+    if dag.max_active_tasks is not None:
+        parts.append(f"at most {dag.max_active_tasks} task{'s' * (dag.max_active_tasks > 1)} at once")
+    return " · ".join(parts)
 
 
 def _nodes(
@@ -49,7 +54,7 @@ def _edges(tasks: Iterable[TaskShape]) -> tuple[GraphEdge, ...]:
     )
 
 
-def _details(task: TaskSpec) -> str:
+def _details(task: TaskSpec, priority: int) -> str:
     options = task.options
     parts = [task.work.name]
     if options.retries:
@@ -62,4 +67,8 @@ def _details(task: TaskSpec) -> str:
         parts.append(f"trigger rule {options.trigger_rule}")
     if options.short_circuit:
         parts.append("short circuit")
+    if options.pool is not None:
+        parts.append(f"pool {options.pool}")
+    if priority:
+        parts.append(f"priority {priority}")
     return ", ".join(parts)

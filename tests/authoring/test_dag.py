@@ -225,6 +225,14 @@ def test_the_same_definition_is_the_same_version_and_another_is_not() -> None:
     assert version([1]) == version([1]) != version([2])
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_an_end_that_says_never_is_one(zone: str) -> None:
+    with DAG("d", schedule="@daily", end="9999-12-31", timezone=zone) as dag:
+        pass
+    assert dag.spec.end is not None
+    assert dag.spec.end.year == 9999
+
+
 def test_start_and_end_are_read_in_the_dags_timezone() -> None:
     warsaw = ZoneInfo("Europe/Warsaw")
     expected = datetime(2026, 11, 23, tzinfo=warsaw)
@@ -274,6 +282,16 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "schedule": (lambda: DAG("d", schedule="every day"), InvalidSchedule, "schedule of DAG 'd': 'every day'"),
     "start": (lambda: DAG("d", start="soon"), InvalidOption, "start of DAG 'd' is 'soon': give a datetime"),
     "end": (lambda: DAG("d", end=5), InvalidOption, "end of DAG 'd' is 5"),  # type: ignore[arg-type]
+    "start of all dates": (
+        lambda: DAG("d", start="0001-01-01", timezone="Europe/Warsaw"),
+        InvalidOption,
+        "start of DAG 'd' is '0001-01-01': give a date from the year 2",
+    ),
+    "end of all dates": (
+        lambda: DAG("d", end=datetime.max, timezone="America/New_York"),  # noqa: DTZ901 - as users do
+        InvalidOption,
+        "to the end of 9999",
+    ),
     "end before start": (
         lambda: DAG("d", start="2026-02-01", end="2026-01-01"),
         InvalidOption,
@@ -281,6 +299,23 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "catchup": (lambda: DAG("d", catchup="no"), InvalidOption, "catchup of DAG 'd' is 'no': give True or"),  # type: ignore[arg-type]
     "max_active_runs": (lambda: DAG("d", max_active_runs=0), InvalidOption, "is 0: give a whole number"),
+    "max_active_tasks": (
+        lambda: DAG("d", max_active_tasks=0),
+        InvalidOption,
+        "max_active_tasks of DAG 'd' is 0: give a whole number from 1, or None for no limit.$",
+    ),
+    "max_active_tasks of another type": (
+        lambda: DAG("d", max_active_tasks=True),
+        InvalidOption,
+        "is True: give a whole number",
+    ),
+    "priority of a DAG": (
+        lambda: DAG("d", priority="high"),  # type: ignore[arg-type]
+        InvalidOption,
+        "priority of DAG 'd' is 'high': give a whole number, higher for what is to come first",
+    ),
+    "priority of a DAG that is none": (lambda: DAG("d", priority=None), InvalidOption, "is None"),  # type: ignore[arg-type]
+    "priority": (lambda: task(priority=1.5)(print), InvalidOption, "priority of task 'print' is 1.5: give a"),
     "params of another type": (
         lambda: DAG("d", params=["x"]),  # type: ignore[arg-type]
         InvalidOption,

@@ -27,6 +27,7 @@ from tests.benchmarks.table import print_table
 
 REPEATS = 5
 POINTS = 200
+CHAIN = 10  # tasks
 IDLE = 30  # seconds
 
 _LOAD = """
@@ -79,6 +80,7 @@ def main() -> None:
         tasks_side_by_side(1000),
         chain(200),
         many_runs(200, 10),
+        beside(10_000),
         latency(),
         *idle(),
     ]
@@ -124,6 +126,27 @@ def many_runs(runs: int, tasks: int) -> Row:
         f"{runs * tasks / seconds:,.0f} tasks/s",
         "2,500 tasks/s",
         "ppacer 535-710 tasks/s",
+    )
+
+
+def beside(count: int) -> Row:
+    """A chain again and again, while a run of independent tasks keeps all workers busy; and then alone."""
+    big = _dag("big", [_task(f"t{n}") for n in range(count)])
+    small = _dag("small", [_task("t0"), *(_task(f"t{n}", f"t{n - 1}") for n in range(1, CHAIN))])
+    with _scheduler() as scheduler:
+        for dag in (big, small):
+            scheduler.register(dag, scheduled=False)
+        end = scheduler.trigger_run(big.id)[1]
+        busy = []
+        while not end.done():
+            busy.append(_time_of_run(scheduler, small))
+        alone = [_time_of_run(scheduler, small) for _ in busy]
+    p50, p99 = (statistics.quantiles(busy[:-1], n=100)[place] / CHAIN * 1e3 for place in (49, 98))
+    return Row(
+        f"chain of no-op tasks beside {count:,} ready ones",
+        f"p50 {p50:.1f} ms/task, p99 {p99:.1f} (alone {statistics.median(alone) / CHAIN * 1e3:.1f})",
+        "20 ms/task",
+        "",
     )
 
 
@@ -196,6 +219,14 @@ def _time_of_runs(dag: DagSpec, runs: int) -> float:
     if states != {RunState.SUCCESS}:
         sys.exit(f"{dag.id}: not every run succeeded: {states}")
     return seconds
+
+
+def _time_of_run(scheduler: Scheduler, dag: DagSpec) -> float:
+    began = time.perf_counter()
+    state = scheduler.trigger_run(dag.id)[1].result()
+    if state is not RunState.SUCCESS:
+        sys.exit(f"{dag.id}: not every run succeeded: {state}")
+    return time.perf_counter() - began
 
 
 def _loop_speed() -> float:

@@ -174,6 +174,13 @@ class Bench:
         self.now += timedelta(seconds=seconds)
         self._take(self.engine.advance(self.now))
 
+    def put_clock(self, seconds: float) -> None:
+        """Put the clock forward, or back, while no time passes."""
+        by = timedelta(seconds=seconds)
+        self.now += by
+        self.engine.clock_stepped(by)
+        self.wait()
+
     def key(self, task_id: str) -> AttemptKey:
         (key,) = (key for key in self.running if key.task_id == task_id)
         return key

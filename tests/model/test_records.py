@@ -33,6 +33,12 @@ def test_how_long_a_run_or_an_attempt_took() -> None:
         assert record(T0, T0).duration(LATER) == timedelta(0)
 
 
+def test_how_long_something_took_is_not_known_if_the_clock_was_put_back_meanwhile() -> None:
+    for record in (_run, _attempt):
+        assert record(LATER, T0).duration(LATER) is None
+        assert record(LATER, None).duration(T0) is None
+
+
 def _record(message: str, *args: object, **extra: object) -> logging.LogRecord:
     return logging.getLogger("x").makeRecord(
         "x", logging.WARNING, "f.py", 1, message, args, None, extra=extra or None

@@ -12,6 +12,7 @@ import pytest
 from ppacer_nb.errors import InvalidOption, NotFound, NotRunning, SchedulerError, Skip
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
+from ppacer_nb.model.overview import PoolUse
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.scheduler.clock import Signal
 from ppacer_nb.status import RunState, ScheduleEventKind, TriggerRule
@@ -227,6 +228,16 @@ def test_what_a_scheduler_says_of_itself_and_its_dags(tmp_path: Path) -> None:
         assert (d.active_runs, d.queued_runs, d.tags, d.description) == (1, 1, ("x",), "two tasks")
         assert (gone.dag_id, gone.defined, gone.next_point) == ("gone", False, None)
         assert world.scheduler.progress("d/none") == []
+
+
+def test_what_a_scheduler_says_of_its_pools() -> None:
+    with simulated(T0, pools={"db": 2, "api": 1}) as world:
+        world.script["a"] = Does(after="1h")
+        world.scheduler.register(dag_spec("d", "a; b >> c", options={"a": TaskOptions(pool="db")}))
+        world.scheduler.trigger("d")
+        assert world.scheduler.info().pools == [PoolUse("db", 1, 2), PoolUse("api", 0, 1)]
+        world.advance("1h")
+        assert world.scheduler.info().pools == [PoolUse("db", 0, 2), PoolUse("api", 0, 1)]
 
 
 def test_an_unknown_executor_is_refused_by_name() -> None:

@@ -148,3 +148,45 @@ def test_a_schedule_of_the_users_own_may_end_and_may_start_later() -> None:
     later = Own(NOW + timedelta(days=9), start=NOW + timedelta(days=2))
     assert next_point(later, NOW) == NOW + timedelta(days=9)
     assert later.asked == [NOW + timedelta(days=2) - timedelta(microseconds=1)]
+
+
+END = datetime(9999, 12, 31, 12, tzinfo=UTC)
+
+
+class Never:
+    """A schedule that says so with the last of all dates, in New York, where it is later than in UTC."""
+
+    start = None
+
+    def next(self, current: datetime, previous: datetime | None = None) -> datetime:
+        return datetime.max.replace(tzinfo=ZoneInfo("America/New_York"))
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        every("5000000d"),
+        every(timedelta.max),
+        every("1d", start=END),
+        every("1d", start=datetime(9999, 12, 31, 23, 30, tzinfo=ZoneInfo("America/New_York"))),
+        cron("0 0 * * *", start=END),
+        cron("0 0 1 1 *", start=END),
+        cron("0 22 * * *", start=END, timezone="America/New_York"),
+        cron("*/5 * * * *", start=END + timedelta(hours=11), timezone="Asia/Tokyo"),
+        Never(),
+    ],
+)
+def test_a_schedule_has_no_points_beyond_the_end_of_all_dates(schedule: Any) -> None:
+    point, points = next_point(schedule, NOW), []
+    while point is not None:
+        points.append(point)
+        point = next_point(schedule, point, point)
+    assert len(points) <= 12
+    assert next_point(schedule, datetime.max.replace(tzinfo=UTC)) is None
+
+
+def test_the_last_points_of_all_are_points() -> None:
+    assert next_point(every("1d", start=END), NOW) == END
+    assert next_point(every("1000000d"), NOW) == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=1_000_000)
+    new_year = datetime(9999, 1, 1, tzinfo=UTC)
+    assert next_point(cron("0 0 1 1 *", start=new_year), NOW) == new_year

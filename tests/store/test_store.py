@@ -197,6 +197,6 @@ def test_a_store_of_an_older_schema_is_brought_up_to_date_with_what_it_holds(pat
     with Store(path) as store:
         assert [run.run_id for run in store.history.runs()] == ["d/1"]
         assert store.history.sql("SELECT held_until FROM task_runs").rows == []
-        assert store.history.sql("SELECT restarts FROM dag_runs").rows == [(0,)]
+        assert store.history.sql("SELECT restarts, duration FROM dag_runs").rows == [(0, None)]
     with duckdb.connect(str(path)) as connection:
         assert connection.execute("SELECT number FROM ppacer_schema").fetchall() == [(SCHEMA,)]

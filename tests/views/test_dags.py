@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ppacer_nb.model.task import TaskOptions
+from ppacer_nb.schedules import every
 from ppacer_nb.status import TriggerRule
 from ppacer_nb.testing import dag_spec
 from ppacer_nb.views.dags import dag_graph
@@ -18,6 +21,7 @@ from ppacer_nb.views.dags import dag_graph
         (TaskOptions(timeout=None, trigger_rule=TriggerRule.ALWAYS), "nothing, trigger rule always"),
         (TaskOptions(timeout=None, trigger_rule=TriggerRule.ALL_DONE, cleanup=True), "nothing, cleanup"),
         (TaskOptions(timeout=None, short_circuit=True), "nothing, short circuit"),
+        (TaskOptions(timeout=None, pool="db", priority=-1), "nothing, pool db, priority -1"),
     ],
 )
 def test_the_details_of_a_task_are_what_it_works_on_and_its_options(
@@ -25,3 +29,22 @@ def test_the_details_of_a_task_are_what_it_works_on_and_its_options(
 ) -> None:
     (node,) = dag_graph(dag_spec("d", "a", options=options)).nodes
     assert node.detail == detail
+
+
+def test_a_task_without_a_priority_shows_that_of_its_dag() -> None:
+    options = {"a": TaskOptions(timeout=None), "b": TaskOptions(timeout=None, priority=0)}
+    nodes = dag_graph(dag_spec("d", "a; b", options=options, priority=3)).nodes
+    assert [node.detail for node in nodes] == ["nothing, priority 3", "nothing"]
+
+
+@pytest.mark.parametrize(
+    ("head", "title"),
+    [
+        ({}, "d"),
+        ({"schedule": every("10m")}, "d · every 10m"),
+        ({"max_active_tasks": 1}, "d · at most 1 task at once"),
+        ({"schedule": every("10m"), "max_active_tasks": 4}, "d · every 10m · at most 4 tasks at once"),
+    ],
+)
+def test_the_title_says_when_a_dag_runs_and_what_it_may_take(head: dict[str, Any], title: str) -> None:
+    assert dag_graph(dag_spec("d", "a", **head)).title == title

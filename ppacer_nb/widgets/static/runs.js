@@ -76,7 +76,7 @@ export function runsPanel({ model, send, ticker }) {
 /** Return a function of the time that gives how long a run or an attempt took, or takes. */
 export function durationText({ started, ended }, running) {
   if (!started) return () => "";
-  if (ended) return () => elapsed(ended - started);
+  if (ended) return () => (ended < started ? "?" : elapsed(ended - started)); // the clock was put back
   return running ? (now) => growing(now - started) : () => "?";
 }
 
