@@ -160,9 +160,7 @@ def _pools_of(dags: Mapping[str, DagSpec], slots: int) -> dict[str, int]:
 
 def _free(path: Path) -> Path:
     if path.exists():
-        raise StoreError(
-            f"{path} exists already, and a simulation makes a history of its own: give a new path."
-        )
+        raise StoreError(f"{path} exists already, and what never happened is kept apart: give a new path.")
     return path
 
 

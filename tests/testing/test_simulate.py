@@ -120,7 +120,7 @@ def test_a_function_may_raise_skip_and_send_messages_and_a_shell_command_is_not_
         raise ZeroDivisionError("by hand")
 
     with DAG("d", schedule="@daily") as dag:
-        said()  # type: ignore[call-arg]  # it is given its context
+        said()
         broken()
         bash(f"touch {tmp_path}/made", id="shell")
     result = simulate(dag, "2027-03-01", "2027-03-02", call_functions=True)
