@@ -24,7 +24,7 @@ def instants_of(wall: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
 
 def is_shown_once(local: datetime) -> bool:
     """Return whether clocks show what the aware `local` says at one instant only: neither never nor twice."""
-    return local.replace(fold=0).utcoffset() == local.replace(fold=1).utcoffset()
+    return local.utcoffset() == local.replace(fold=1 - local.fold).utcoffset()
 
 
 def end_of_gap(wall: datetime, zone: ZoneInfo) -> datetime:
