@@ -76,6 +76,7 @@ class Scheduler:
         self.history = self._store.history
         try:
             self._accounted = self.history.last_points()
+            self._versions = self.history.newest_versions()
             paused = self.history.paused()
             left = self._ends_of_interrupted_runs()
         except BaseException:
@@ -102,9 +103,9 @@ class Scheduler:
             If a task asks for an executor or a pool that this scheduler does not have.
         """
         _check_executors(dag, self.options)
-        newest = self.history.dag_version(dag.id)
         accounted = self._accounted.get(dag.id)
-        if newest is None or newest.version != dag.version:
+        if self._versions.get(dag.id) != dag.version:
+            self._versions[dag.id] = dag.version
             self._store.log.row("dag_versions", version_row(dag, self._clock.now()))
         self._loop.ask(
             lambda coordinator, now: (None, coordinator.register(dag, accounted, now, scheduled=scheduled))

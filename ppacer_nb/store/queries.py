@@ -178,6 +178,11 @@ class History:
         sql = f"SELECT * FROM dag_versions WHERE true {where} ORDER BY defined_at DESC LIMIT 1"
         return next((_version(row) for row in self._rows(sql, values)), None)
 
+    def newest_versions(self) -> dict[str, str]:
+        """Return the newest version of every DAG that was ever scheduled here, by id."""
+        sql = "SELECT dag_id, arg_max(version, defined_at) FROM dag_versions GROUP BY dag_id"
+        return dict(self._rows(sql))
+
     def dag_versions(self) -> list[DagVersion]:
         """Return the newest version of every DAG that was ever scheduled here, by id."""
         sql = """SELECT * FROM dag_versions
