@@ -130,7 +130,7 @@ def memory() -> Iterator[Row]:
         manager, client = start_new_kernel(cwd=folder)
         try:
             client.execute_interactive("pass")
-            kernel = manager.provisioner.process.pid
+            (kernel,) = [process.pid for process in psutil.Process().children()]
             before = pss([kernel])
             client.execute_interactive(_DEFINE_AND_START, output_hook=lambda _: None, timeout=60)
             client.execute_interactive("import time; time.sleep(3)")  # its processes have come up

@@ -47,7 +47,8 @@ SELECT row_number() OVER (ORDER BY n, step), due + to_seconds(second), kind, dag
                 || '"traceback": "Traceback (most recent call last): ..."}, "worker": "kernel, pid 4242"}'
             WHEN attempt = 1 THEN '{"value": {"type": "int", "size": 5, "preview": "' || n
                 || '", "path": null}, "worker": "kernel, pid 4242"}' END,
-       CASE WHEN kind = 'task' AND step % 2 = 0 AND NOT (failed AND step = 8) THEN '\\x80\\x05K\\x05.'::BLOB END
+       CASE WHEN kind = 'task' AND step % 2 = 0 AND NOT (failed AND step = 8)
+            THEN '\\x80\\x05K\\x05.'::BLOB END
 FROM made CROSS JOIN steps
 WHERE CASE WHEN failed THEN failed_state ELSE state END IS NOT NULL
 ORDER BY n, step;
@@ -61,7 +62,7 @@ def make_big_store(path: Path, runs: int) -> None:
         connection.execute(_RUNS.format(runs=runs, dags=DAGS, per_day=RUNS_A_DAY))
         connection.execute(_EVENTS)
         connection.execute(
-            "INSERT INTO dag_versions SELECT 'dag' || n, '0123456789ab', TIMESTAMP '2024-01-01', '@daily', 'UTC', "
-            "'', [], '{}', '', '[]' FROM range(?) AS numbers(n)",
+            "INSERT INTO dag_versions SELECT 'dag' || n, '0123456789ab', TIMESTAMP '2024-01-01', '@daily', "
+            "'UTC', '', [], '{}', '', '[]' FROM range(?) AS numbers(n)",
             [DAGS],
         )
