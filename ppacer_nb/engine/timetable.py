@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -49,6 +49,7 @@ class Timetable:
     dag: DagSpec
     after: datetime  #: every point up to here is accounted for
     previous: datetime | None = None  #: the last point there was
+    found: datetime | None = field(default=None, compare=False)  #: the next one, once it was asked for
 
     @classmethod
     def of(cls, dag: DagSpec, accounted: datetime | None, now: datetime) -> Timetable:
@@ -71,8 +72,8 @@ class Timetable:
     def next(self) -> datetime | None:
         """The first point that is not accounted for."""
         dag = self.dag
-        if dag.schedule is None:
-            return None
+        if dag.schedule is None or self.found is not None:
+            return self.found
         after = self.after
         if dag.start is not None:
             after = max(after, dag.start - timedelta(microseconds=1))
@@ -100,7 +101,7 @@ class Timetable:
                 decisions.append(decision)
         except InvalidSchedule as error:  # a schedule of the user's own; what was decided before stands
             return Served(decisions, table, None, str(error))
-        return Served(decisions, table, point, "")
+        return Served(decisions, Timetable(table.dag, table.after, table.previous, point), point, "")
 
     def passed_over(self, now: datetime) -> Served:
         """Return what becomes of the points up to `now` if none of them is to be served."""
@@ -123,10 +124,12 @@ class Timetable:
                 return Decision(ScheduleEventKind.SKIPPED, first, last, count), table
             table, last = table._at(point), point
         bound = until - timedelta(microseconds=1)
-        return Decision(ScheduleEventKind.SKIPPED, first, bound, None), replace(self, after=bound)
+        return Decision(ScheduleEventKind.SKIPPED, first, bound, None), Timetable(
+            self.dag, bound, self.previous
+        )
 
     def _at(self, point: datetime) -> Timetable:
-        return replace(self, after=point, previous=point)
+        return Timetable(self.dag, point, point)
 
 
 _RUN_TYPES = {

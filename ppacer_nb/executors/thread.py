@@ -105,7 +105,7 @@ class ThreadExecutor:
             return
         attempt.tell(BodyStarted(_now(), "thread"))
         with self._capture.redirect(attempt.tell):
-            outcome = _outcome(attempt.job, attempt.tell)
+            outcome = outcome_of(attempt.job, attempt.tell)
         self._end(attempt.job.key, outcome)
 
     def _end(self, key: AttemptKey, outcome: Outcome) -> None:
@@ -117,7 +117,10 @@ class ThreadExecutor:
         attempt.listener(key, Ended(_now(), outcome))
 
 
-def _outcome(job: Job, tell: Callable[[Report], None]) -> Outcome:
+def outcome_of(
+    job: Job, tell: Callable[[Report], None], *, let_through: tuple[type[BaseException], ...] = ()
+) -> Outcome:
+    """Call the task's function and return how that ended; `let_through` is no failure of the task's."""
     try:
         return Succeeded(_result(job, lambda text: tell(Message(text))))
     except Skip as skip:
@@ -128,6 +131,8 @@ def _outcome(job: Job, tell: Callable[[Report], None]) -> Outcome:
         return Failed(ErrorInfo(type(error).__name__, str(error)))
     except SystemExit as error:
         return Failed(ErrorInfo("TaskFailed", f"called sys.exit({error.code!r}): return instead"))
+    except let_through:
+        raise
     except BaseException as error:  # whatever a task raises is its failure, KeyboardInterrupt included
         return Failed(_explained(error))
 

@@ -105,6 +105,14 @@ class TaskShape:
 
 
 @dataclass(frozen=True, slots=True)
+class NewestVersion:
+    """Which version of a DAG is its newest."""
+
+    version: str
+    defined_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DagVersion:
     """A version of a DAG as the store keeps it."""
 

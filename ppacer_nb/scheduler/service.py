@@ -23,7 +23,7 @@ from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.dag import DagSpec, did_you_mean
 from ppacer_nb.model.events import EventOfRun
-from ppacer_nb.model.history import DagVersion
+from ppacer_nb.model.history import NewestVersion
 from ppacer_nb.model.ids import dag_id_of, run_id_of
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import DagSummary, HeldKernel, PoolUse, Progress, SchedulerInfo, StopReport
@@ -79,6 +79,7 @@ class Scheduler:
         self.history = self._store.history
         try:
             self._accounted = self.history.last_points()
+            self._versions = self.history.newest_versions()
             paused = self.history.paused()
             unfinished = self.history.unfinished_events() if options.recovers else {}
         except BaseException:
@@ -111,10 +112,11 @@ class Scheduler:
             If a task asks for an executor or a pool that this scheduler does not have.
         """
         _check_executors(dag, self.options)
-        newest = self.history.dag_version(dag.id)
         accounted = self._accounted.get(dag.id)
+        newest = self._versions.get(dag.id)
         if newest is None or newest.version != dag.version:
-            self._store.log.row("dag_versions", version_row(dag, self._when_defined(newest)))
+            self._versions[dag.id] = newest = self._newest(dag, newest)
+            self._store.log.row("dag_versions", version_row(dag, newest.defined_at))
         self._loop.ask(
             lambda coordinator, now: (None, coordinator.register(dag, accounted, now, scheduled=scheduled))
         )
@@ -313,10 +315,12 @@ class Scheduler:
         self._store.log.flush()
         return self.history.events(run_id)
 
-    def _when_defined(self, newest: DagVersion | None) -> datetime:
-        """Return the current time, or a later one if a clock that was wrong has said that of the `newest`."""
+    def _newest(self, dag: DagSpec, before: NewestVersion | None) -> NewestVersion:
+        """Say that `dag` is defined now, or later, if a clock that was wrong said so of its last version."""
         now = self._clock.now()
-        return now if newest is None else max(now, newest.defined_at + timedelta(microseconds=1))
+        if before is not None:
+            now = max(now, before.defined_at + timedelta(microseconds=1))
+        return NewestVersion(dag.version, now)
 
     def _check_is_new(self, run_id: str) -> None:
         run = self.history.run(run_id)

@@ -22,6 +22,11 @@ def instants_of(wall: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
     return tuple(instant for instant in sorted(both) if wall_time(instant, zone) == wall)
 
 
+def is_shown_once(local: datetime) -> bool:
+    """Return whether clocks show what the aware `local` says at one instant only: neither never nor twice."""
+    return local.utcoffset() == local.replace(fold=1 - local.fold).utcoffset()
+
+
 def end_of_gap(wall: datetime, zone: ZoneInfo) -> datetime:
     """Return the instant, in UTC, at which clocks jumped over the skipped time `wall`."""
     before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)

@@ -20,7 +20,14 @@ from croniter import croniter
 from croniter.croniter import CroniterBadDateError, CroniterError
 
 from ppacer_nb.errors import InvalidSchedule
-from ppacer_nb.schedules.clock_changes import end_of_gap, instants_of, repetition_ahead, wall_time
+from ppacer_nb.schedules.calendar import calendar_of
+from ppacer_nb.schedules.clock_changes import (
+    end_of_gap,
+    instants_of,
+    is_shown_once,
+    repetition_ahead,
+    wall_time,
+)
 from ppacer_nb.schedules.zones import aware, zone_of
 
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
@@ -50,10 +57,11 @@ class Cron:
     def next(self, current: datetime, previous: datetime | None = None) -> datetime | None:
         """Return the first point after `current`, in this schedule's timezone; None if there is none."""
         zone = self.timezone or _UTC
-        is_before_start = self.start is not None and current < self.start
-        after = self.start if self.start is not None and is_before_start else current
         try:
-            found = self._first(after, zone, including=is_before_start)
+            if self.start is not None and current < self.start:
+                found = self._first(self.start, zone, including=True)
+            else:
+                found = self._usual(current.astimezone(zone)) or self._first(current, zone, including=False)
             return None if found is None else found.astimezone(zone)
         except OverflowError:  # the end of all dates, in this zone
             return None
@@ -79,6 +87,18 @@ class Cron:
         minute, hour, *_ = _ALIASES.get(self.expression, self.expression).split()
         return not any(sign in minute + hour for sign in "*/")
 
+    def _usual(self, local: datetime) -> datetime | None:
+        """Return the next point where that is clear from the calendar alone, None where clocks may change.
+
+        If neither the time now nor the next matching one is shown twice or skipped, no other one is due
+        before it: what clocks show again, or jump over, lies between the two, where nothing matches.
+        """
+        if not is_shown_once(local):
+            return None
+        wall = calendar_of(self.expression)(local.replace(tzinfo=None))
+        found = None if wall is None else wall.replace(tzinfo=local.tzinfo)
+        return found if found is not None and is_shown_once(found) else None
+
     def _first(self, current: datetime, zone: ZoneInfo, *, including: bool) -> datetime | None:
         """Return the first instant after `current`, or at it, in UTC."""
         current = current.astimezone(UTC)
@@ -101,12 +121,10 @@ class Cron:
             wall -= repetition_ahead(current, zone)
         if including:
             wall -= _TICK
-        calendar = croniter(self.expression, wall)
-        try:
-            while True:
-                yield calendar.get_next(datetime)
-        except ValueError:  # as CroniterBadDateError is one
-            return  # no further match within the years that croniter looks ahead, or within those of Python
+        calendar, following = calendar_of(self.expression), wall
+        while (found := calendar(following)) is not None:
+            yield found
+            following = found
 
     def _instants(self, wall: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
         instants = instants_of(wall, zone)

@@ -15,32 +15,53 @@ import duckdb
 from ppacer_nb.errors import StoreError
 from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
 from ppacer_nb.model.events import EventOfRun
-from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
+from ppacer_nb.model.history import (
+    AttemptRecord,
+    DagVersion,
+    LogRecord,
+    NewestVersion,
+    QueryResult,
+    RunRecord,
+)
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, RunState, RunType
 from ppacer_nb.store.codec import event_of, task_shapes
 
+_CHOSEN = """
+SELECT run_id, seq FROM events
+WHERE kind = 'run' AND state = 'queued' AND attempt IS NULL {where}
+ORDER BY seq DESC LIMIT ?
+"""
+
+# As the view dag_runs, which would go through all runs: all that happened to the chosen ones lies behind the
+# first of their rows, and DuckDB skips what lies before it.
 _RUNS = """
-WITH chosen AS (
-    SELECT run_id, seq FROM events
-    WHERE kind = 'run' AND state = 'queued' AND attempt IS NULL {where}
-    ORDER BY seq DESC LIMIT ?
-), task_states AS (
+WITH task_states AS (
     SELECT run_id, task_id, arg_max(state, seq) AS state
-    FROM events WHERE kind = 'task' AND run_id IN (SELECT run_id FROM chosen)
+    FROM events WHERE kind = 'task' AND seq >= $1 AND run_id IN ({ids})
     GROUP BY run_id, task_id
 ), counts AS (
     SELECT run_id,
            count(*) FILTER (state NOT IN ('running', 'up_for_retry', 'interrupted', 'cleared')) AS done,
            count(*) FILTER (state IN ('failed', 'upstream_failed', 'cancelled')) AS failed
     FROM task_states GROUP BY run_id
+), chosen AS (
+    SELECT run_id, min(seq) AS first, any_value(dag_id) AS dag_id, max(run_type) AS run_type,
+           max(logical_date) AS logical_date, arg_max(version, seq) AS version,
+           arg_max(params::VARCHAR, seq) AS params, arg_max(state, seq) AS state,
+           arg_min(ts, seq) FILTER (state = 'queued') AS created_at,
+           CASE WHEN arg_max(state, seq) <> 'queued'
+                THEN arg_max(ts, seq) FILTER (state = 'running' AND reason = '') END AS started_at,
+           CASE WHEN arg_max(state, seq) IN ('success', 'failed', 'cancelled')
+                THEN arg_max(ts, seq) END AS ended_at,
+           arg_max(reason, seq) AS reason, arg_max(tasks, seq) AS tasks, max(restarts) AS restarts
+    FROM run_events WHERE seq >= $1 AND run_id IN ({ids})
+    GROUP BY run_id
 )
 SELECT r.run_id, r.dag_id, r.run_type, r.logical_date, r.version, r.params, r.state, r.created_at,
        r.started_at, r.ended_at, r.reason, r.tasks, coalesce(c.done, 0), coalesce(c.failed, 0), r.restarts
-FROM (SELECT * FROM dag_runs WHERE run_id IN (SELECT run_id FROM chosen)) AS r
-JOIN chosen USING (run_id)
-LEFT JOIN counts AS c USING (run_id)
-ORDER BY chosen.seq DESC
+FROM chosen AS r LEFT JOIN counts AS c USING (run_id)
+ORDER BY r.first DESC
 """
 
 _ATTEMPTS = """
@@ -56,9 +77,12 @@ SELECT run_id, task_id, attempt, ts, level, message, attributes FROM (
 ) ORDER BY seq
 """
 
+# Points are accounted for in their order. Only the last row of each DAG is worth a look into its JSON.
 _LAST_POINTS = """
-SELECT dag_id, max(last_point) FROM schedule_events
-WHERE event IN ('regular', 'caught_up', 'skipped') GROUP BY dag_id
+SELECT dag_id, last_point FROM schedule_events WHERE seq IN (
+    SELECT max(seq) FROM events
+    WHERE kind = 'schedule' AND state IN ('regular', 'caught_up', 'skipped') GROUP BY dag_id
+)
 """
 
 
@@ -91,7 +115,12 @@ class History:
     ) -> list[RunRecord]:
         """Return the latest runs, the newest first."""
         where, values = _where(dag_id=dag_id, run_id=run_id)
-        return [_run(row) for row in self._rows(_RUNS.format(where=where), [*values, limit])]
+        chosen = self._rows(_CHOSEN.format(where=where), [*values, limit])
+        if not chosen:
+            return []
+        ids = ", ".join(f"${place}" for place in range(2, len(chosen) + 2))
+        found = self._rows(_RUNS.format(ids=ids), [chosen[-1][1], *(id for id, _ in chosen)])
+        return [_run(row) for row in found]
 
     def run(self, run_id: str) -> RunRecord | None:
         """Return one run, None if there is none of that id."""
@@ -166,6 +195,15 @@ class History:
         where, values = _where(dag_id=dag_id, version=version)
         sql = f"SELECT * FROM dag_versions WHERE true {where} ORDER BY defined_at DESC LIMIT 1"
         return next((_version(row) for row in self._rows(sql, values)), None)
+
+    def newest_versions(self) -> dict[str, NewestVersion]:
+        """Return which version is the newest of every DAG that was ever scheduled here, by id."""
+        sql = """SELECT dag_id, arg_max(version, defined_at), max(defined_at)
+                 FROM dag_versions GROUP BY dag_id"""
+        return {
+            dag_id: NewestVersion(version, defined_at.replace(tzinfo=UTC))
+            for dag_id, version, defined_at in self._rows(sql)
+        }
 
     def dag_versions(self) -> list[DagVersion]:
         """Return the newest version of every DAG that was ever scheduled here, by id."""

@@ -174,6 +174,10 @@ class LogWriter:
 
 
 def _write_rows(connection: duckdb.DuckDBPyConnection, items: Iterable[_Row]) -> None:
+    by_table: dict[str, list[Row]] = {}
     for item in items:
-        marks = ", ".join("?" * len(item.row))
-        connection.execute(f"INSERT INTO {item.table} VALUES ({marks})", item.row).fetchall()
+        by_table.setdefault(item.table, []).append(item.row)
+    for table, rows in by_table.items():  # thousands of DAGs are defined at once when a scheduler starts
+        appender = connection.appender(table)
+        appender.append_rows(rows)
+        appender.flush()

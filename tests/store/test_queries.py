@@ -12,9 +12,10 @@ from ppacer_nb import values
 from ppacer_nb.errors import StoreError
 from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
 from ppacer_nb.model.events import RunEvent, TaskEvent
+from ppacer_nb.model.history import NewestVersion
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.status import AttemptState, RunState, RunType
-from ppacer_nb.store.codec import version_row
+from ppacer_nb.store.codec import to_timestamp, version_row
 from ppacer_nb.store.store import Store
 from ppacer_nb.testing import dag_spec
 from tests.store.events import T0, run_event, task_event
@@ -63,6 +64,43 @@ def test_what_a_run_record_says(store: Store) -> None:
     assert (run.state, run.ended_at, run.reason) == (RunState.FAILED, T0 + 9 * SECOND, "because")
     assert (run.run_type, run.logical_date, run.version) == (RunType.CATCHUP, T0 - SECOND, "v1")
     assert (run.dag_id, run.params) == ("d", {"city": "Łódź", "n": [1, None]})
+
+
+def test_runs_are_what_the_view_says_of_them_also_when_they_went_on(store: Store) -> None:
+    def event(run: int, state: RunState, seconds: int, **fields: Any) -> RunEvent:
+        at, version = T0 + seconds * SECOND, fields.pop("version", "v1")
+        return RunEvent(f"d/{run}", "d", RunType.SCHEDULED, T0, version, {"n": run}, 1, state, at, **fields)
+
+    states = (RunState.QUEUED, RunState.RUNNING, RunState.FAILED)
+    wrote(store, *(event(0, state, number) for number, state in enumerate(states)))
+    for run in (1, 2):
+        wrote(store, event(run, RunState.QUEUED, 10 * run, reason="by hand"))
+        wrote(store, event(run, RunState.RUNNING, 10 * run + 1))
+    wrote(
+        store,
+        event(1, RunState.RUNNING, 30, reason="cancelled"),
+        event(1, RunState.CANCELLED, 31, reason="c"),
+    )
+    wrote(store, event(0, RunState.QUEUED, 40, restarts=1, version="v2", reason="again"))
+    wrote(store, event(0, RunState.RUNNING, 41, restarts=1, version="v2"))
+    columns = "run_id, version, state, created_at, started_at, ended_at, reason, restarts"
+    seen = store.history.sql(f"SELECT {columns} FROM dag_runs ORDER BY run_id DESC").rows
+    runs = [
+        (
+            *(r.run_id, r.version, r.state, to_timestamp(r.created_at)),
+            *(moment and to_timestamp(moment) for moment in (r.started_at, r.ended_at)),
+            *(r.reason, r.restarts),
+        )
+        for r in store.history.runs()
+    ]
+    assert runs == seen
+    assert [(r.run_id, r.state) for r in store.history.runs()] == [
+        ("d/2", RunState.RUNNING),
+        ("d/1", RunState.CANCELLED),
+        ("d/0", RunState.RUNNING),
+    ]
+    assert [r.run_id for r in store.history.runs(limit=1)] == ["d/2"]
+    assert store.history.runs(run_id="d/0") == [store.history.run("d/0")]
 
 
 def test_what_an_attempt_record_says(store: Store) -> None:
@@ -266,3 +304,15 @@ def test_reading_a_closed_store_says_so(tmp_path: Path) -> None:
 def test_events_of_a_run_leave_out_the_schedules(store: Store) -> None:
     wrote(store, run_event(), task_event(AttemptState.RUNNING, queued_at=T0))
     assert [type(event) for event in store.history.events("d/1")] == [RunEvent, TaskEvent]
+
+
+def test_the_newest_versions_are_those_defined_last(store: Store) -> None:
+    older, newer = dag_spec("d", "a"), dag_spec("d", "a >> b")
+    store.log.row("dag_versions", version_row(newer, T0 + SECOND))
+    store.log.row("dag_versions", version_row(older, T0))
+    store.log.row("dag_versions", version_row(dag_spec("e", "a"), T0))
+    store.log.flush()
+    assert store.history.newest_versions() == {
+        "d": NewestVersion(newer.version, T0 + SECOND),
+        "e": NewestVersion(dag_spec("e", "a").version, T0),
+    }

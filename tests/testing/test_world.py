@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ppacer_nb import testing
 from ppacer_nb.errors import NotRunning
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.scheduler.clock import SystemClock
@@ -95,7 +94,7 @@ def test_a_jump_says_whether_there_was_anything_to_wait_for() -> None:
 
 
 def test_a_scheduler_that_hangs_is_an_error_and_not_a_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(testing, "PATIENCE", timedelta(0))
+    monkeypatch.setattr("ppacer_nb.testing.clock.PATIENCE", timedelta(0))
     clock = SimulatedClock(T0)
     with pytest.raises(TimeoutError, match="still at work"):
         clock.advance("1m")
