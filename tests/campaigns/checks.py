@@ -1,0 +1,384 @@
+"""What must hold of a log, of what bodies did, and of what people were promised: each check yields sentences.
+
+The rules are those for a scheduler that is started again after it was killed: what ran becomes `interrupted`
+and is tried again without using up retries, what waited goes on waiting, no schedule point is lost or doubled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from ppacer_nb.engine.run_machine import RunMachine, replay
+from ppacer_nb.model.dag import DagSpec
+from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.task import TaskSpec
+from ppacer_nb.status import AttemptState, RunState, TriggerRule
+from ppacer_nb.store.codec import event_of
+from tests.campaigns.load import AT_MOST_ONCE, ENDS
+from tests.campaigns.people import Promises
+from tests.campaigns.reading import Left, Row
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STOPPED = "the scheduler was stopped"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the journal."""
+
+    what: str
+    key: AttemptKey
+    saw: Mapping[str, int] = field(default_factory=dict)  #: the attempts whose values it was given, by task
+
+    @classmethod
+    def of(cls, text: str) -> Line:
+        """Read a line."""
+        what, run_id, task_id, attempt, *saw = text.split()
+        pairs = (pair.split("=") for pair in saw[0].split(",")) if saw else ()
+        return cls(what, AttemptKey(run_id, task_id, int(attempt)), {task: int(n) for task, n in pairs})
+
+
+class Evidence:
+    """All that is known of a campaign so far."""
+
+    def __init__(self, dags: Sequence[DagSpec]) -> None:
+        self.dags = {dag.id: dag for dag in dags}
+        self.promises = Promises()
+        self.rows: list[Row] = []
+        self.runs: dict[str, list[Row]] = defaultdict(list)
+        self.journal: list[Line] = []
+        self.fingerprint = ""
+        self.kept = 0  #: promises
+        self.left: Left | None = None  #: what the last look found
+        self.changed: dict[str, list[Row]] = {}  #: of the runs that it found something new of, all rows
+        self.in_flight: set[AttemptKey] = set()  #: attempts whose scheduler was killed while they ran
+        self.overdue: set[AttemptKey] = set()  #: those of them that a scheduler has had the time to take up
+
+    def take_in(self, left: Left, journal: Sequence[str], *, was_up: bool) -> None:
+        """Add what one more look has found, after a scheduler that `was_up` or died before."""
+        self.left = left
+        self.rows += left.rows
+        for row in left.rows:
+            if row.run_id is not None and row.kind != "schedule":
+                self.runs[row.run_id].append(row)
+        self.changed = {id: self.runs[id] for id in {row.run_id for row in left.rows} if id in self.runs}
+        self.journal += map(Line.of, journal)
+        self.overdue = self.in_flight if was_up else set()
+        self.in_flight = set() if was_up else self.in_flight
+        self.in_flight |= {
+            AttemptKey(id, row.task_id, row.attempt or 0)
+            for id, rows in self.changed.items()
+            for row in _latest_of_tasks(rows).values()
+            if row.state == "running" and row.task_id
+        }
+
+    def have_checked(self) -> None:
+        """Remember that what was found is right: promises that were kept need no second look."""
+        assert self.left is not None
+        self.fingerprint = self.left.everything
+        promises = self.promises
+        for kept in (promises.triggered, promises.carried_out, promises.ended):
+            self.kept += len(kept)
+            kept.clear()
+
+    def task(self, row: Row) -> TaskSpec:
+        """Return the task that a row is about."""
+        return self.dags[row.dag_id].tasks[row.task_id or ""]
+
+
+Check = Callable[[Evidence], Iterator[str]]
+
+
+def numbers_without_gaps(known: Evidence) -> Iterator[str]:
+    """The events are numbered from 1."""
+    for place, row in enumerate(known.rows, 1):
+        if row.seq != place:
+            yield f"event {row.seq} stands in place {place}"
+            return
+
+
+def nothing_rewritten(known: Evidence) -> Iterator[str]:
+    """What was in the log once stays there as it was."""
+    assert known.left is not None
+    if known.left.before != known.fingerprint:
+        yield f"the events up to the last look were {known.fingerprint!r} and are {known.left.before!r}"
+
+
+def one_run_for_one_point(known: Evidence) -> Iterator[str]:
+    """A run is made once, and no schedule point has two."""
+    made = Counter(id for id, rows in known.runs.items() for row in rows if _makes_a_run(row))
+    yield from (f"run {id} was made {count} times" for id, count in made.items() if count > 1)
+    yield from (f"run {id} was not made" for id in known.runs if not made[id])
+    points = Counter(
+        (row.dag_id, row.told["logical_date"])
+        for rows in known.runs.values()
+        for row in rows
+        if _makes_a_run(row) and row.told["run_type"] in ("scheduled", "catchup")
+    )
+    yield from (f"the point {point} has {count} runs" for point, count in points.items() if count > 1)
+
+
+def every_point_accounted_for(known: Evidence) -> Iterator[str]:
+    """The points of each DAG follow each other without a gap, and those that are run have their run."""
+    last: dict[str, datetime] = {}
+    named = {row.run_id for row in known.rows if row.kind == "schedule"}
+    for row in known.rows:
+        if row.kind != "schedule":
+            continue
+        if row.run_id is not None and row.run_id not in known.runs:
+            yield f"the point of event {row.seq} has no run {row.run_id}"
+        schedule = known.dags[row.dag_id].schedule
+        if row.state == "manually_triggered" or schedule is None:
+            continue
+        first, end = _instant(row.told["first"]), _instant(row.told["last"])
+        before = last.get(row.dag_id)
+        if before is not None and first != schedule.next(before):
+            yield f"{row.dag_id}: after the point {before} comes {first} (event {row.seq}, {row.state})"
+        if row.told["count"] is not None and not _are_so_many(known.dags[row.dag_id], first, end, row):
+            yield f"{row.dag_id}: there are not {row.told['count']} points from {first} to {end}"
+        last[row.dag_id] = end
+    yield from (f"run {id} stands for no point" for id in known.changed if id not in named)
+
+
+def attempts_are_numbered(known: Evidence) -> Iterator[str]:
+    """Each attempt of a task begins once, in the order of its number, and ends once."""
+    for id, rows in known.changed.items():
+        begun: Counter[str] = Counter()
+        running: dict[str, int] = {}
+        for row in rows:
+            if row.kind != "task" or not row.attempt:
+                continue
+            task = row.task_id or ""
+            if row.state == "running":
+                begun[task] += 1
+                if row.attempt != begun[task] or task in running:
+                    yield f"{id} {task}: attempt {row.attempt} begins (event {row.seq}) after {begun[task] - 1}"
+                running[task] = row.attempt
+            elif running.pop(task, None) != row.attempt:
+                yield f"{id} {task}: attempt {row.attempt} ends as {row.state} (event {row.seq}) and did not run"
+            elif not AttemptState.RUNNING.may_become(AttemptState(row.state)):
+                yield f"{id} {task}: attempt {row.attempt} becomes {row.state} (event {row.seq})"
+
+
+def written_ahead(known: Evidence) -> Iterator[str]:
+    """No body begins before its attempt is in the log, and none begins twice in one attempt."""
+    starts = Counter(line.key for line in known.journal if line.what == "start")
+    for key, count in starts.items():
+        if count > 1:
+            yield f"the body of {key} began {count} times"
+        if not any(_is_of(row, key) and row.state == "running" for row in known.runs.get(key.run_id, ())):
+            yield f"the body of {key} began, and the log does not know it"
+
+
+def after_upstreams(known: Evidence) -> Iterator[str]:
+    """A task that needs the success of all upstreams begins when they have succeeded, with their values."""
+    saw = {line.key: line.saw for line in known.journal if line.what == "start"}
+    for id, rows in known.changed.items():
+        latest: dict[str, Row] = {}
+        values: dict[str, int | None] = {}
+        for row in rows:
+            if row.kind != "task" or row.task_id is None:
+                continue
+            latest[row.task_id] = row
+            if row.state == "success" and row.attempt:
+                values[row.task_id] = row.attempt
+            task = known.task(row)
+            if row.state != "running" or task.options.trigger_rule is not TriggerRule.ALL_SUCCESS:
+                continue
+            states = {up: latest[up].state if up in latest else "nothing" for up in task.upstreams}
+            if set(states.values()) - {"success"}:
+                yield f"{id} {row.task_id}: attempt {row.attempt} begins with {states}"
+            for upstream, attempt in saw.get(AttemptKey(id, row.task_id, row.attempt or 0), {}).items():
+                if attempt != values.get(upstream):
+                    yield f"{id} {row.task_id} was given the value of {upstream} {attempt}, not {values}"
+
+
+def promises_kept(known: Evidence) -> Iterator[str]:
+    """What the API has answered is in the log."""
+    promises = known.promises
+    details = [row.detail for row in known.rows if row.detail]
+    for id, by in promises.triggered.items():
+        if not any(_makes_a_run(row) and row.told.get("reason") == by for row in known.runs.get(id, ())):
+            yield f"run {id} was promised to {by}, and is not there"
+    for by, what in promises.carried_out.items():
+        if not any(by in detail for detail in details):
+            yield f"{what} was promised to {by}, and is not there"
+    for id, state in promises.ended.items():
+        if not any(row.kind == "run" and row.state == state for row in known.runs.get(id, ())):
+            yield f"run {id} was said to be {state}, and never was"
+
+
+def interrupted_in_time(known: Evidence) -> Iterator[str]:
+    """The next scheduler that comes up notes what was interrupted."""
+    for key in known.overdue:
+        after = [row.state for row in known.runs[key.run_id] if _is_of(row, key)]
+        if after[-1] == "running":
+            yield f"{key} was running when its scheduler was killed, and is still said to run"
+        elif after[-1] not in ("interrupted", "failed"):
+            yield f"{key} was running when its scheduler was killed, and became {after[-1]}"
+
+
+def interrupted_are_tried_again(known: Evidence) -> Iterator[str]:
+    """An interrupted attempt is followed by another one, if nobody ends the task or lets it begin anew.
+
+    One of a task that must not begin twice is followed by none.
+    """
+    for id, rows in known.changed.items():
+        for place, row in enumerate(rows):
+            if row.state != "interrupted":
+                continue
+            task = known.task(row)
+            following = next((later for later in rows[place + 1 :] if later.task_id == row.task_id), None)
+            begins = following is not None and following.state == "running"
+            if AT_MOST_ONCE and row.task_id == "charge" and begins:
+                yield f"{id} {task.id}: attempt {row.attempt} was interrupted, and it begins again"
+            if _ended(rows) and following is None and row.task_id != "charge":
+                yield f"{id} {task.id}: attempt {row.attempt} was interrupted, and none follows"
+
+
+def retries_not_used_up(known: Evidence) -> Iterator[str]:
+    """A task that failed for good has failed once more than it has retries, interruptions not counted.
+
+    And no retry begins before it is due.
+    """
+    for id, rows in known.changed.items():
+        failures: Counter[str] = Counter()
+        due: dict[str, datetime] = {}
+        early_end = False
+        for row in rows:
+            task_id = row.task_id or ""
+            early_end = _ends_early(row) or (early_end and row.state != "queued")
+            if row.state == "cleared":
+                failures[task_id] = 0
+                due.pop(task_id, None)
+            elif row.state == "up_for_retry":
+                failures[task_id] += 1
+                due[task_id] = _instant(row.told["retry_at"])
+            elif row.kind == "task" and row.state == "running" and task_id in due:
+                if row.ts.replace(tzinfo=UTC) < (retry_at := due.pop(task_id)):
+                    yield f"{id} {task_id}: attempt {row.attempt} begins at {row.ts}, before {retry_at}"
+            elif row.state == "failed" and row.attempt and row.kind == "task" and not early_end:
+                retries, was_interrupted = known.task(row).options.retries, task_id == "charge"
+                if failures[task_id] != retries and id not in known.promises.touched and not was_interrupted:
+                    yield f"{id} {task_id} fails for good with {failures[task_id]} of {retries} retries"
+
+
+def ended_early_stays_so(known: Evidence) -> Iterator[str]:
+    """A run that is being cancelled starts nothing any more but what cleans up, also under another scheduler."""
+    for id, rows in known.changed.items():
+        early_end = False
+        for row in rows:
+            early_end = _ends_early(row) or (early_end and not (row.kind == "run" and row.state == "queued"))
+            if early_end and row.kind == "task" and row.state == "running":
+                if not known.task(row).options.cleanup:
+                    yield f"{id} {row.task_id} begins (event {row.seq}) in a run that is being cancelled"
+
+
+def replays(known: Evidence) -> Iterator[str]:
+    """A run that is read back from the log stands where the views say."""
+    assert known.left is not None
+    for id, rows in known.changed.items():
+        machine = replay(known.dags[rows[0].dag_id], (event_of(row) for row in rows))  # type: ignore[misc]
+        if machine.state != known.left.runs.get(id):
+            yield f"{id} is {known.left.runs.get(id)} by the view and {machine.state} by its replay"
+        yield from (f"{id} {text}" for text in _other_tasks(machine, rows, known.left.attempts))
+
+
+def all_ended(known: Evidence) -> Iterator[str]:
+    """No run is left unfinished."""
+    for id, rows in known.runs.items():
+        if not _ended(rows):
+            yield f"{id} has not ended: its tasks are {_states(rows)}"
+
+
+def ended_as_if_never_killed(known: Evidence) -> Iterator[str]:
+    """Runs that nobody steered, and that no stop ended, have ended as they do without any crash."""
+    for id, rows in undisturbed(known):
+        dag, states = known.dags[rows[0].dag_id], _states(rows)
+        for task in dag.tasks:
+            if states.get(task) not in ENDS.get(task, frozenset({"success"})):
+                yield f"{id} {task} is {states.get(task)} in the end"
+        failed = any(AttemptState(state).is_failure for state in states.values())
+        end = "failed" if failed else "success"
+        if _ended(rows) and [row.state for row in rows if row.kind == "run"][-1] != end:
+            yield f"{id} did not end as {end}"
+
+
+def undisturbed(known: Evidence) -> Iterator[tuple[str, list[Row]]]:
+    """Yield the runs that nobody steered and that no stop ended."""
+    for id, rows in known.runs.items():
+        stopped = any(_STOPPED in row.told.get("reason", "") for row in rows if row.state != "success")
+        if id not in known.promises.touched and not stopped:
+            yield id, rows
+
+
+#: What must hold after each kill.
+ALWAYS: Sequence[Check] = (
+    numbers_without_gaps,
+    nothing_rewritten,
+    one_run_for_one_point,
+    every_point_accounted_for,
+    attempts_are_numbered,
+    written_ahead,
+    after_upstreams,
+    promises_kept,
+    interrupted_in_time,
+    interrupted_are_tried_again,
+    retries_not_used_up,
+    ended_early_stays_so,
+    replays,
+)
+
+#: What must hold in the end too.
+IN_THE_END: Sequence[Check] = (all_ended, ended_as_if_never_killed)
+
+
+def _other_tasks(
+    machine: RunMachine, rows: Sequence[Row], attempts: Mapping[AttemptKey, str]
+) -> Iterator[str]:
+    for task_id, row in _latest_of_tasks(rows).items():
+        if row.attempt and attempts[AttemptKey(machine.run_id, task_id, row.attempt)] != row.state:
+            yield f"{task_id} {row.attempt} is {row.state} in the log, and not by the view"
+        found = machine.tasks[task_id].state
+        expected = None if row.state == "cleared" else row.state
+        if row.state != "interrupted" and found != expected:  # from there it may have its way ahead of it
+            yield f"{task_id} is {expected} in the log and {found} by the replay"
+
+
+def _latest_of_tasks(rows: Sequence[Row]) -> dict[str, Row]:
+    return {row.task_id: row for row in rows if row.kind == "task" and row.task_id is not None}
+
+
+def _states(rows: Sequence[Row]) -> dict[str, str]:
+    return {task: row.state for task, row in _latest_of_tasks(rows).items()}
+
+
+def _ended(rows: Sequence[Row]) -> bool:
+    return RunState([row.state for row in rows if row.kind == "run"][-1]).is_terminal
+
+
+def _makes_a_run(row: Row) -> bool:
+    return row.kind == "run" and row.state == "queued" and row.attempt is None
+
+
+def _ends_early(row: Row) -> bool:
+    return row.kind == "run" and row.state == "running" and bool(row.told.get("reason"))
+
+
+def _is_of(row: Row, key: AttemptKey) -> bool:
+    return row.task_id == key.task_id and row.attempt == key.attempt
+
+
+def _are_so_many(dag: DagSpec, first: datetime, last: datetime, row: Row) -> bool:
+    schedule, count, point = dag.schedule, 1, first
+    assert schedule is not None
+    while point < last and (following := schedule.next(point)) is not None:
+        point, count = following, count + 1
+    return point == last and count == row.told["count"]
+
+
+def _instant(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
