@@ -1,92 +1,34 @@
 """What must hold of a log, of what bodies did, and of what people were promised: each check yields sentences.
 
 The rules are those for a scheduler that is started again after it was killed: what ran becomes `interrupted`
-and is tried again without using up retries, what waited goes on waiting, no schedule point is lost or doubled.
+and is tried again without using up retries, what waited goes on waiting, no point is lost or doubled.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ppacer_nb.engine.run_machine import RunMachine, replay
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.ids import AttemptKey
-from ppacer_nb.model.task import TaskSpec
-from ppacer_nb.status import AttemptState, RunState, TriggerRule
+from ppacer_nb.status import AttemptState, TriggerRule
 from ppacer_nb.store.codec import event_of
+from tests.campaigns.evidence import (
+    Evidence,
+    ends_early,
+    has_ended,
+    is_of,
+    latest_of_tasks,
+    makes_a_run,
+    states_of,
+    undisturbed,
+)
 from tests.campaigns.load import AT_MOST_ONCE, ENDS
-from tests.campaigns.people import Promises
-from tests.campaigns.reading import Left, Row
+from tests.campaigns.reading import Row
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_STOPPED = "the scheduler was stopped"
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the journal."""
-
-    what: str
-    key: AttemptKey
-    saw: Mapping[str, int] = field(default_factory=dict)  #: the attempts whose values it was given, by task
-
-    @classmethod
-    def of(cls, text: str) -> Line:
-        """Read a line."""
-        what, run_id, task_id, attempt, *saw = text.split()
-        pairs = (pair.split("=") for pair in saw[0].split(",")) if saw else ()
-        return cls(what, AttemptKey(run_id, task_id, int(attempt)), {task: int(n) for task, n in pairs})
-
-
-class Evidence:
-    """All that is known of a campaign so far."""
-
-    def __init__(self, dags: Sequence[DagSpec]) -> None:
-        self.dags = {dag.id: dag for dag in dags}
-        self.promises = Promises()
-        self.rows: list[Row] = []
-        self.runs: dict[str, list[Row]] = defaultdict(list)
-        self.journal: list[Line] = []
-        self.fingerprint = ""
-        self.kept = 0  #: promises
-        self.left: Left | None = None  #: what the last look found
-        self.changed: dict[str, list[Row]] = {}  #: of the runs that it found something new of, all rows
-        self.in_flight: set[AttemptKey] = set()  #: attempts whose scheduler was killed while they ran
-        self.overdue: set[AttemptKey] = set()  #: those of them that a scheduler has had the time to take up
-
-    def take_in(self, left: Left, journal: Sequence[str], *, was_up: bool) -> None:
-        """Add what one more look has found, after a scheduler that `was_up` or died before."""
-        self.left = left
-        self.rows += left.rows
-        for row in left.rows:
-            if row.run_id is not None and row.kind != "schedule":
-                self.runs[row.run_id].append(row)
-        self.changed = {id: self.runs[id] for id in {row.run_id for row in left.rows} if id in self.runs}
-        self.journal += map(Line.of, journal)
-        self.overdue = self.in_flight if was_up else set()
-        self.in_flight = set() if was_up else self.in_flight
-        self.in_flight |= {
-            AttemptKey(id, row.task_id, row.attempt or 0)
-            for id, rows in self.changed.items()
-            for row in _latest_of_tasks(rows).values()
-            if row.state == "running" and row.task_id
-        }
-
-    def have_checked(self) -> None:
-        """Remember that what was found is right: promises that were kept need no second look."""
-        assert self.left is not None
-        self.fingerprint = self.left.everything
-        promises = self.promises
-        for kept in (promises.triggered, promises.carried_out, promises.ended):
-            self.kept += len(kept)
-            kept.clear()
-
-    def task(self, row: Row) -> TaskSpec:
-        """Return the task that a row is about."""
-        return self.dags[row.dag_id].tasks[row.task_id or ""]
 
 
 Check = Callable[[Evidence], Iterator[str]]
@@ -109,14 +51,14 @@ def nothing_rewritten(known: Evidence) -> Iterator[str]:
 
 def one_run_for_one_point(known: Evidence) -> Iterator[str]:
     """A run is made once, and no schedule point has two."""
-    made = Counter(id for id, rows in known.runs.items() for row in rows if _makes_a_run(row))
+    made = Counter(id for id, rows in known.runs.items() for row in rows if makes_a_run(row))
     yield from (f"run {id} was made {count} times" for id, count in made.items() if count > 1)
     yield from (f"run {id} was not made" for id in known.runs if not made[id])
     points = Counter(
         (row.dag_id, row.told["logical_date"])
         for rows in known.runs.values()
         for row in rows
-        if _makes_a_run(row) and row.told["run_type"] in ("scheduled", "catchup")
+        if makes_a_run(row) and row.told["run_type"] in ("scheduled", "catchup")
     )
     yield from (f"the point {point} has {count} runs" for point, count in points.items() if count > 1)
 
@@ -155,10 +97,10 @@ def attempts_are_numbered(known: Evidence) -> Iterator[str]:
             if row.state == "running":
                 begun[task] += 1
                 if row.attempt != begun[task] or task in running:
-                    yield f"{id} {task}: attempt {row.attempt} begins (event {row.seq}) after {begun[task] - 1}"
+                    yield f"{id} {task}: event {row.seq} begins attempt {row.attempt} as number {begun[task]}"
                 running[task] = row.attempt
             elif running.pop(task, None) != row.attempt:
-                yield f"{id} {task}: attempt {row.attempt} ends as {row.state} (event {row.seq}) and did not run"
+                yield f"{id} {task}: event {row.seq} ends attempt {row.attempt}, which did not run"
             elif not AttemptState.RUNNING.may_become(AttemptState(row.state)):
                 yield f"{id} {task}: attempt {row.attempt} becomes {row.state} (event {row.seq})"
 
@@ -169,7 +111,7 @@ def written_ahead(known: Evidence) -> Iterator[str]:
     for key, count in starts.items():
         if count > 1:
             yield f"the body of {key} began {count} times"
-        if not any(_is_of(row, key) and row.state == "running" for row in known.runs.get(key.run_id, ())):
+        if not any(is_of(row, key) and row.state == "running" for row in known.runs.get(key.run_id, ())):
             yield f"the body of {key} began, and the log does not know it"
 
 
@@ -201,7 +143,7 @@ def promises_kept(known: Evidence) -> Iterator[str]:
     promises = known.promises
     details = [row.detail for row in known.rows if row.detail]
     for id, by in promises.triggered.items():
-        if not any(_makes_a_run(row) and row.told.get("reason") == by for row in known.runs.get(id, ())):
+        if not any(makes_a_run(row) and row.told.get("reason") == by for row in known.runs.get(id, ())):
             yield f"run {id} was promised to {by}, and is not there"
     for by, what in promises.carried_out.items():
         if not any(by in detail for detail in details):
@@ -214,7 +156,7 @@ def promises_kept(known: Evidence) -> Iterator[str]:
 def interrupted_in_time(known: Evidence) -> Iterator[str]:
     """The next scheduler that comes up notes what was interrupted."""
     for key in known.overdue:
-        after = [row.state for row in known.runs[key.run_id] if _is_of(row, key)]
+        after = [row.state for row in known.runs[key.run_id] if is_of(row, key)]
         if after[-1] == "running":
             yield f"{key} was running when its scheduler was killed, and is still said to run"
         elif after[-1] not in ("interrupted", "failed"):
@@ -235,7 +177,7 @@ def interrupted_are_tried_again(known: Evidence) -> Iterator[str]:
             begins = following is not None and following.state == "running"
             if AT_MOST_ONCE and row.task_id == "charge" and begins:
                 yield f"{id} {task.id}: attempt {row.attempt} was interrupted, and it begins again"
-            if _ended(rows) and following is None and row.task_id != "charge":
+            if has_ended(rows) and following is None and row.task_id != "charge":
                 yield f"{id} {task.id}: attempt {row.attempt} was interrupted, and none follows"
 
 
@@ -250,7 +192,7 @@ def retries_not_used_up(known: Evidence) -> Iterator[str]:
         early_end = False
         for row in rows:
             task_id = row.task_id or ""
-            early_end = _ends_early(row) or (early_end and row.state != "queued")
+            early_end = ends_early(row) or (early_end and row.state != "queued")
             if row.state == "cleared":
                 failures[task_id] = 0
                 due.pop(task_id, None)
@@ -267,14 +209,14 @@ def retries_not_used_up(known: Evidence) -> Iterator[str]:
 
 
 def ended_early_stays_so(known: Evidence) -> Iterator[str]:
-    """A run that is being cancelled starts nothing any more but what cleans up, also under another scheduler."""
+    """A run that is being cancelled starts nothing but what cleans up, also under another scheduler."""
     for id, rows in known.changed.items():
         early_end = False
         for row in rows:
-            early_end = _ends_early(row) or (early_end and not (row.kind == "run" and row.state == "queued"))
-            if early_end and row.kind == "task" and row.state == "running":
-                if not known.task(row).options.cleanup:
-                    yield f"{id} {row.task_id} begins (event {row.seq}) in a run that is being cancelled"
+            early_end = ends_early(row) or (early_end and not (row.kind == "run" and row.state == "queued"))
+            begins = row.kind == "task" and row.state == "running"
+            if early_end and begins and not known.task(row).options.cleanup:
+                yield f"{id} {row.task_id} begins (event {row.seq}) in a run that is being cancelled"
 
 
 def replays(known: Evidence) -> Iterator[str]:
@@ -290,29 +232,21 @@ def replays(known: Evidence) -> Iterator[str]:
 def all_ended(known: Evidence) -> Iterator[str]:
     """No run is left unfinished."""
     for id, rows in known.runs.items():
-        if not _ended(rows):
-            yield f"{id} has not ended: its tasks are {_states(rows)}"
+        if not has_ended(rows):
+            yield f"{id} has not ended: its tasks are {states_of(rows)}"
 
 
 def ended_as_if_never_killed(known: Evidence) -> Iterator[str]:
     """Runs that nobody steered, and that no stop ended, have ended as they do without any crash."""
     for id, rows in undisturbed(known):
-        dag, states = known.dags[rows[0].dag_id], _states(rows)
+        dag, states = known.dags[rows[0].dag_id], states_of(rows)
         for task in dag.tasks:
             if states.get(task) not in ENDS.get(task, frozenset({"success"})):
                 yield f"{id} {task} is {states.get(task)} in the end"
         failed = any(AttemptState(state).is_failure for state in states.values())
         end = "failed" if failed else "success"
-        if _ended(rows) and [row.state for row in rows if row.kind == "run"][-1] != end:
+        if has_ended(rows) and [row.state for row in rows if row.kind == "run"][-1] != end:
             yield f"{id} did not end as {end}"
-
-
-def undisturbed(known: Evidence) -> Iterator[tuple[str, list[Row]]]:
-    """Yield the runs that nobody steered and that no stop ended."""
-    for id, rows in known.runs.items():
-        stopped = any(_STOPPED in row.told.get("reason", "") for row in rows if row.state != "success")
-        if id not in known.promises.touched and not stopped:
-            yield id, rows
 
 
 #: What must hold after each kill.
@@ -339,37 +273,13 @@ IN_THE_END: Sequence[Check] = (all_ended, ended_as_if_never_killed)
 def _other_tasks(
     machine: RunMachine, rows: Sequence[Row], attempts: Mapping[AttemptKey, str]
 ) -> Iterator[str]:
-    for task_id, row in _latest_of_tasks(rows).items():
+    for task_id, row in latest_of_tasks(rows).items():
         if row.attempt and attempts[AttemptKey(machine.run_id, task_id, row.attempt)] != row.state:
             yield f"{task_id} {row.attempt} is {row.state} in the log, and not by the view"
         found = machine.tasks[task_id].state
         expected = None if row.state == "cleared" else row.state
         if row.state != "interrupted" and found != expected:  # from there it may have its way ahead of it
             yield f"{task_id} is {expected} in the log and {found} by the replay"
-
-
-def _latest_of_tasks(rows: Sequence[Row]) -> dict[str, Row]:
-    return {row.task_id: row for row in rows if row.kind == "task" and row.task_id is not None}
-
-
-def _states(rows: Sequence[Row]) -> dict[str, str]:
-    return {task: row.state for task, row in _latest_of_tasks(rows).items()}
-
-
-def _ended(rows: Sequence[Row]) -> bool:
-    return RunState([row.state for row in rows if row.kind == "run"][-1]).is_terminal
-
-
-def _makes_a_run(row: Row) -> bool:
-    return row.kind == "run" and row.state == "queued" and row.attempt is None
-
-
-def _ends_early(row: Row) -> bool:
-    return row.kind == "run" and row.state == "running" and bool(row.told.get("reason"))
-
-
-def _is_of(row: Row, key: AttemptKey) -> bool:
-    return row.task_id == key.task_id and row.attempt == key.attempt
 
 
 def _are_so_many(dag: DagSpec, first: datetime, last: datetime, row: Row) -> bool:

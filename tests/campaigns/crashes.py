@@ -2,7 +2,7 @@
 
 Real schedulers, one after another, on one store, each killed with SIGKILL at a moment that `Moments` draws
 while it runs the DAGs of `load` and people steer it. After each kill another process (this one) reads what is
-on disk, and everything in `checks` must hold. In the end one scheduler is left alone until all runs have ended.
+on disk, and everything in `checks` must hold. In the end a scheduler is left alone until all runs have ended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from ppacer_nb.server.address import published
 from ppacer_nb.server.client import RemoteScheduler
 from tests.benchmarks.table import print_table
 from tests.campaigns import load
-from tests.campaigns.checks import ALWAYS, IN_THE_END, Check, Evidence, undisturbed
+from tests.campaigns.checks import ALWAYS, IN_THE_END, Check
+from tests.campaigns.evidence import Evidence, undisturbed
 from tests.campaigns.lives import PATIENCE, Life, Moments
 from tests.campaigns.people import People
 from tests.campaigns.reading import read
@@ -65,8 +66,8 @@ class Campaign:
         self.stopped = 0  #: lives that had ended in order before they could be killed
         self._rng = random.Random(seed)
         self._moments = Moments(self._rng)
-        self._options = ["--kernels"] if kernels else []
-        self.known = Evidence(load.dags(kernels=kernels))
+        self._load = "threads and kernels" if kernels else "threads"
+        self.known = Evidence(load.dags(self._load))
         self._lives = 0
         self._journal_read = 0
         (folder / "failures").mkdir()
@@ -80,9 +81,8 @@ class Campaign:
     def kill_one(self) -> str:
         """Start a scheduler, kill it and look; return at which kind of moment it was to be."""
         self._lives += 1
-        # The first ones, too, meet the store when it is made.
         kind = self._rng.choice(list(self._moments.kinds))
-        life = Life(self.folder, *self._options)
+        life = Life(self.folder, self._load)
         people = _Crowd(self, life, str(self._lives))
         try:
             self._moments.kinds[kind](life)
@@ -106,7 +106,7 @@ class Campaign:
     def finish(self) -> float:
         """Let a last scheduler end all runs; return the seconds that it took."""
         began = time.monotonic()
-        life = Life(self.folder, *self._options, "--only-finish")
+        life = Life(self.folder, self._load, "--only-finish")
         life.wait_for(UP)
         address = published(self.folder / STORE)
         assert address is not None

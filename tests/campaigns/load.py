@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -38,18 +38,23 @@ ENDS: Mapping[str, frozenset[str]] = {
 #: The DAG that people trigger.
 BY_HAND = "by_hand"
 
+#: The DAG of two tasks that a soak triggers.
+SMALL = "small"
+
 Handed = tuple[str, str, int]  # by which run, task and attempt
 
 
 def note(what: str, context: TaskContext, saw: str = "") -> None:
     """Append a line to the journal."""
     run = context.run
-    _append(Path(os.environ[JOURNAL]), f"{what} {run.run_id} {run.task_id} {run.attempt} {saw}".strip() + "\n")
+    _append(
+        Path(os.environ[JOURNAL]), f"{what} {run.run_id} {run.task_id} {run.attempt} {saw}".strip() + "\n"
+    )
 
 
 @contextmanager
 def body(context: TaskContext, *handed: Handed) -> Iterator[None]:
-    """Note that a body begins, with whose values, and that it ends; work between for up to a quarter second."""
+    """Note that a body begins, with whose values, and that it ends; it takes up to a quarter second."""
     for run_id, task_id, _ in handed:
         assert run_id == context.run.run_id, f"{task_id} was run for {run_id}"
     note("start", context, ",".join(f"{task_id}={attempt}" for _, task_id, attempt in handed))
@@ -129,10 +134,32 @@ def step(context: TaskContext) -> Handed:
     return _mine(context)
 
 
-def dags(*, kernels: bool) -> list[DagSpec]:
-    """Return the DAGs, the same at each call; with `kernels` one of them runs in kernels."""
-    made = [_chain(), _fan(), _flaky(), _rules(), _at_most_once(), _by_hand()]
-    return [dag.spec for dag in (*made, *([_in_kernels()] if kernels else []))]
+@task(executor="thread")
+def quick(context: TaskContext) -> int:
+    """Ends at once, with a line in its log."""
+    context.logger.info("quick", extra={"run": context.run.run_id})
+    return context.attempt
+
+
+@task(executor="thread")
+def talkative(number: int, context: TaskContext) -> int:
+    """Prints and logs, and ends."""
+    for line in range(10):
+        print(f"line {line} of attempt {number} " + "." * 60)
+        context.logger.info("line %d", line, extra={"number": number})
+    return number
+
+
+@task(executor="kernel")
+def in_kernel(number: int) -> list[int]:
+    """A function in a kernel."""
+    print("in a kernel", number)
+    return list(range(1000))
+
+
+def dags(name: str) -> list[DagSpec]:
+    """Return the DAGs of one of the `LOADS`, the same at each call."""
+    return [make().spec for make in LOADS[name]]
 
 
 def _chain() -> DAG:
@@ -184,3 +211,35 @@ def _in_kernels() -> DAG:
         load.override(executor="kernel")(rows)
         load.override(id="beside")(rows)
     return dag
+
+
+def _talk() -> DAG:
+    with DAG("talk", every("1s")) as dag:
+        number = quick()
+        quick.override(id="last", trigger_rule="all_done")() << [
+            talkative.override(id=f"part{n}")(number) for n in range(5)
+        ]
+    return dag
+
+
+def _notebooks() -> DAG:
+    with DAG("notebooks", every("2s")) as dag:
+        talkative(quick()) >> in_kernel.override(id="a")(1) >> in_kernel.override(id="b")(2)
+    return dag
+
+
+def _small() -> DAG:
+    with DAG(SMALL, max_active_runs=50) as dag:
+        talkative(quick())
+    return dag
+
+
+_MIXED = (_chain, _fan, _flaky, _rules, _at_most_once, _by_hand)
+
+#: What a scheduler may be given to do, by name.
+LOADS: Mapping[str, Sequence[Callable[[], DAG]]] = {
+    "threads": _MIXED,
+    "threads and kernels": (*_MIXED, _in_kernels),
+    "steady": (_talk, _notebooks, _small),
+    "small": (_small,),
+}

@@ -1,4 +1,7 @@
-"""Reading what a dead scheduler left, by nothing but DuckDB: on a copy, so that the next one finds it as it was."""
+"""What a dead scheduler left, read by nothing but DuckDB.
+
+It is read in a copy: whoever opens a store brings it up to date, and that is for the next scheduler to do.
+"""
 
 from __future__ import annotations
 

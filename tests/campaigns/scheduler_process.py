@@ -1,4 +1,4 @@
-"""A scheduler with its API in a process of its own: ``python -m tests.campaigns.scheduler_process FOLDER``.
+"""A scheduler with its API in its own process: ``python -m tests.campaigns.scheduler_process FOLDER LOAD``.
 
 It says on its standard output how far it has come, and lives until it is killed or its API stops it.
 """
@@ -22,10 +22,10 @@ def main() -> None:
     """Run a scheduler until it is stopped."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--kernels", action="store_true", help="with a DAG that runs in kernels")
+    parser.add_argument("load", choices=load.LOADS)
     parser.add_argument("--only-finish", action="store_true", help="make no scheduled runs")
     given = parser.parse_args()
-    dags = load.dags(kernels=given.kernels)
+    dags = load.dags(given.load)
     store: Path = given.folder / STORE
     say(OPENING)
     scheduler = Scheduler(

@@ -22,9 +22,10 @@ class FolderWatch:
 
     def __init__(self, folder: Path) -> None:
         self._descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._descriptor < 0 or _libc.inotify_add_watch(
-            self._descriptor, bytes(folder), _MODIFY | _CREATE
-        ) < 0:
+        if (
+            self._descriptor < 0
+            or _libc.inotify_add_watch(self._descriptor, bytes(folder), _MODIFY | _CREATE) < 0
+        ):
             raise OSError(ctypes.get_errno(), f"{folder} cannot be watched")
         self._seen: deque[str] = deque()
 
