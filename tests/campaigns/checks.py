@@ -17,18 +17,21 @@ from ppacer_nb.status import AttemptState, TriggerRule
 from ppacer_nb.store.codec import event_of
 from tests.campaigns.evidence import (
     Evidence,
-    ends_early,
     has_ended,
+    in_early_end,
     is_of,
     latest_of_tasks,
     makes_a_run,
     states_of,
     undisturbed,
 )
-from tests.campaigns.load import AT_MOST_ONCE, ENDS
+from tests.campaigns.load import ENDS
 from tests.campaigns.reading import Row
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: A task that is interrupted so often in a row may be what kills its schedulers, and fails.
+GIVEN_UP_AFTER = 5
 
 
 Check = Callable[[Evidence], Iterator[str]]
@@ -89,20 +92,20 @@ def attempts_are_numbered(known: Evidence) -> Iterator[str]:
     """Each attempt of a task begins once, in the order of its number, and ends once."""
     for id, rows in known.changed.items():
         begun: Counter[str] = Counter()
-        running: dict[str, int] = {}
+        now: dict[str, AttemptState] = {}
         for row in rows:
             if row.kind != "task" or not row.attempt:
                 continue
-            task = row.task_id or ""
-            if row.state == "running":
+            task, state = row.task_id or "", AttemptState(row.state)
+            if row.begins:
                 begun[task] += 1
-                if row.attempt != begun[task] or task in running:
-                    yield f"{id} {task}: event {row.seq} begins attempt {row.attempt} as number {begun[task]}"
-                running[task] = row.attempt
-            elif running.pop(task, None) != row.attempt:
-                yield f"{id} {task}: event {row.seq} ends attempt {row.attempt}, which did not run"
-            elif not AttemptState.RUNNING.may_become(AttemptState(row.state)):
-                yield f"{id} {task}: attempt {row.attempt} becomes {row.state} (event {row.seq})"
+                if now.get(task) is AttemptState.RUNNING:
+                    yield f"{id} {task}: event {row.seq} begins an attempt while another one runs"
+            elif state != now.get(task) and not now[task].may_become(state):
+                yield f"{id} {task}: event {row.seq} makes {state} of an attempt that is {now[task]}"
+            if row.attempt != begun[task]:
+                yield f"{id} {task}: event {row.seq} is of attempt {row.attempt} and not of {begun[task]}"
+            now[task] = state
 
 
 def written_ahead(known: Evidence) -> Iterator[str]:
@@ -111,7 +114,7 @@ def written_ahead(known: Evidence) -> Iterator[str]:
     for key, count in starts.items():
         if count > 1:
             yield f"the body of {key} began {count} times"
-        if not any(is_of(row, key) and row.state == "running" for row in known.runs.get(key.run_id, ())):
+        if not any(is_of(row, key) and row.begins for row in known.runs.get(key.run_id, ())):
             yield f"the body of {key} began, and the log does not know it"
 
 
@@ -128,7 +131,7 @@ def after_upstreams(known: Evidence) -> Iterator[str]:
             if row.state == "success" and row.attempt:
                 values[row.task_id] = row.attempt
             task = known.task(row)
-            if row.state != "running" or task.options.trigger_rule is not TriggerRule.ALL_SUCCESS:
+            if not row.begins or task.options.trigger_rule is not TriggerRule.ALL_SUCCESS:
                 continue
             states = {up: latest[up].state if up in latest else "nothing" for up in task.upstreams}
             if set(states.values()) - {"success"}:
@@ -166,56 +169,62 @@ def interrupted_in_time(known: Evidence) -> Iterator[str]:
 def interrupted_are_tried_again(known: Evidence) -> Iterator[str]:
     """An interrupted attempt is followed by another one, if nobody ends the task or lets it begin anew.
 
-    One of a task that must not begin twice is followed by none.
+    Not that of a task that must not begin twice, and not that of one that was interrupted again and again.
     """
     for id, rows in known.changed.items():
+        in_a_row: Counter[str] = Counter()
         for place, row in enumerate(rows):
+            task = row.task_id or ""
+            if row.kind == "task" and row.state not in ("running", "interrupted"):
+                in_a_row[task] = 0
             if row.state != "interrupted":
                 continue
-            task = known.task(row)
-            following = next((later for later in rows[place + 1 :] if later.task_id == row.task_id), None)
-            begins = following is not None and following.state == "running"
-            if AT_MOST_ONCE and row.task_id == "charge" and begins:
-                yield f"{id} {task.id}: attempt {row.attempt} was interrupted, and it begins again"
-            if has_ended(rows) and following is None and row.task_id != "charge":
-                yield f"{id} {task.id}: attempt {row.attempt} was interrupted, and none follows"
+            in_a_row[task] += 1
+            following = next((later for later in rows[place + 1 :] if later.task_id == task), None)
+            where = f"{id} {task}: attempt {row.attempt} was interrupted"
+            if following is None:
+                if has_ended(rows):
+                    yield f"{where}, and nothing follows"
+            elif task == "charge":
+                if following.begins:
+                    yield f"{where}, and it begins again"
+            elif following.gives_up and in_a_row[task] < GIVEN_UP_AFTER:
+                yield f"{where}, and it is given up after {in_a_row[task]} times"
 
 
 def retries_not_used_up(known: Evidence) -> Iterator[str]:
-    """A task that failed for good has failed once more than it has retries, interruptions not counted.
-
-    And no retry begins before it is due.
-    """
+    """A task that failed for good has failed once more than it has retries, interruptions not counted."""
     for id, rows in known.changed.items():
-        failures: Counter[str] = Counter()
-        due: dict[str, datetime] = {}
-        early_end = False
+        if id in known.promises.touched:
+            continue
+        failures = Counter(row.task_id for row in rows if row.state == "up_for_retry")
         for row in rows:
-            task_id = row.task_id or ""
-            early_end = ends_early(row) or (early_end and row.state != "queued")
-            if row.state == "cleared":
-                failures[task_id] = 0
-                due.pop(task_id, None)
-            elif row.state == "up_for_retry":
-                failures[task_id] += 1
-                due[task_id] = _instant(row.told["retry_at"])
-            elif row.kind == "task" and row.state == "running" and task_id in due:
-                if row.ts.replace(tzinfo=UTC) < (retry_at := due.pop(task_id)):
-                    yield f"{id} {task_id}: attempt {row.attempt} begins at {row.ts}, before {retry_at}"
-            elif row.state == "failed" and row.attempt and row.kind == "task" and not early_end:
-                retries, was_interrupted = known.task(row).options.retries, task_id == "charge"
-                if failures[task_id] != retries and id not in known.promises.touched and not was_interrupted:
-                    yield f"{id} {task_id} fails for good with {failures[task_id]} of {retries} retries"
+            if row.kind != "task" or row.state != "failed" or row.gives_up:
+                continue
+            retries = known.task(row).options.retries
+            if failures[row.task_id] != retries:
+                yield f"{id} {row.task_id} fails for good after {failures[row.task_id]} of {retries} retries"
+
+
+def retries_wait_until_due(known: Evidence) -> Iterator[str]:
+    """No retry begins before its time, whichever scheduler begins it."""
+    for id, rows in known.changed.items():
+        due: dict[str, datetime] = {}
+        for row in rows:
+            task = row.task_id or ""
+            if row.state == "up_for_retry":
+                due[task] = _instant(row.told["retry_at"])
+            elif row.begins and task in due and row.ts.replace(tzinfo=UTC) < due[task]:
+                yield f"{id} {task}: attempt {row.attempt} begins at {row.ts}, before {due[task]}"
+            if row.begins or row.state == "cleared":
+                due.pop(task, None)
 
 
 def ended_early_stays_so(known: Evidence) -> Iterator[str]:
     """A run that is being cancelled starts nothing but what cleans up, also under another scheduler."""
     for id, rows in known.changed.items():
-        early_end = False
-        for row in rows:
-            early_end = ends_early(row) or (early_end and not (row.kind == "run" and row.state == "queued"))
-            begins = row.kind == "task" and row.state == "running"
-            if early_end and begins and not known.task(row).options.cleanup:
+        for row, early_end in in_early_end(rows):
+            if early_end and row.begins and not known.task(row).options.cleanup:
                 yield f"{id} {row.task_id} begins (event {row.seq}) in a run that is being cancelled"
 
 
@@ -237,7 +246,7 @@ def all_ended(known: Evidence) -> Iterator[str]:
 
 
 def ended_as_if_never_killed(known: Evidence) -> Iterator[str]:
-    """Runs that nobody steered, and that no stop ended, have ended as they do without any crash."""
+    """Undisturbed runs have ended as they do without any crash."""
     for id, rows in undisturbed(known):
         dag, states = known.dags[rows[0].dag_id], states_of(rows)
         for task in dag.tasks:
@@ -262,6 +271,7 @@ ALWAYS: Sequence[Check] = (
     interrupted_in_time,
     interrupted_are_tried_again,
     retries_not_used_up,
+    retries_wait_until_due,
     ended_early_stays_so,
     replays,
 )

@@ -13,8 +13,6 @@ from ppacer_nb.status import RunState
 from tests.campaigns.people import Promises
 from tests.campaigns.reading import Left, Row
 
-_STOPPED = "the scheduler was stopped"
-
 
 @dataclass(frozen=True)
 class Line:
@@ -81,11 +79,25 @@ class Evidence:
 
 
 def undisturbed(known: Evidence) -> Iterator[tuple[str, list[Row]]]:
-    """Yield the runs that nobody steered and that no stop ended."""
+    """Yield the runs that nobody steered, and in which no task was given up for its interruptions."""
     for id, rows in known.runs.items():
-        stopped = any(_STOPPED in row.told.get("reason", "") for row in rows if row.state != "success")
-        if id not in known.promises.touched and not stopped:
+        given_up = any(row.gives_up and row.task_id != "charge" for row in rows)
+        if id not in known.promises.touched and not given_up:
             yield id, rows
+
+
+def in_early_end(rows: Sequence[Row]) -> Iterator[tuple[Row, bool]]:
+    """Yield all rows of a run, with whether it is being cancelled: until it ends, and goes on after that."""
+    early_end, state = False, ""
+    for row in rows:
+        if row.kind == "run":
+            early_end = ends_early(row) or (early_end and not _has_ended(state))
+            state = row.state
+        yield row, early_end
+
+
+def _has_ended(state: str) -> bool:
+    return bool(state) and RunState(state).is_terminal
 
 
 def latest_of_tasks(rows: Sequence[Row]) -> dict[str, Row]:

@@ -98,8 +98,9 @@ class Life:
         with self.process.stdout as lines:
             for line in lines:
                 mark = line.decode().strip()
-                self.times[mark] = time.monotonic()
-                self.reached[mark].set()
+                if mark in self.reached:  # threads that a stop gave up print there too
+                    self.times[mark] = time.monotonic()
+                    self.reached[mark].set()
         self.gone.set()
         for reached in self.reached.values():
             reached.set()

@@ -32,7 +32,7 @@ ENDS: Mapping[str, frozenset[str]] = {
     "breaks": frozenset({"failed"}),
     "never": frozenset({"upstream_failed"}),
     "skips": frozenset({"skipped"}),
-    "charge": frozenset({"success", "failed", "interrupted"}),
+    "charge": frozenset({"success", "failed"}),
 }
 
 #: The DAG that people trigger.

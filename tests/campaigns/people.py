@@ -89,11 +89,11 @@ class People(threading.Thread):
             self._promises.carried_out[by] = f"cancel {run.run_id}"
 
     def _cancel_task(self, scheduler: RemoteScheduler, by: str) -> None:
-        """Not kept as a promise: an attempt that runs is only asked to stop."""
         if run := self._one(scheduler, "running"):
             running = [a.task_id for a in scheduler.history.attempts(run.run_id) if not a.state.is_terminal]
             if running:
-                scheduler.cancel_task(run.run_id, self._rng.choice(running), by=by)
+                scheduler.cancel_task(run.run_id, task_id := self._rng.choice(running), by=by)
+                self._promises.carried_out[by] = f"cancel {run.run_id} {task_id}"
 
     def _restart(self, scheduler: RemoteScheduler, by: str) -> None:
         if run := self._one(scheduler, "failed", "cancelled"):

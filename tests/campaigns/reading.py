@@ -38,6 +38,16 @@ class Row(NamedTuple):
         """The row's ``detail``."""
         return json.loads(self.detail) if self.detail else {}
 
+    @property
+    def begins(self) -> bool:
+        """Whether an attempt begins; with a reason, one that runs was only asked to stop."""
+        return self.kind == "task" and self.state == "running" and not self.told.get("reason")
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether a task fails because its attempt was interrupted."""
+        return self.state == "failed" and self.told.get("error", {}).get("kind") == "TaskInterrupted"
+
 
 @dataclass(frozen=True)
 class Left:
