@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -120,9 +122,20 @@ def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(":memory:")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make(path)
         return duckdb.connect(str(path))
     except (duckdb.Error, OSError) as error:
         raise _explained(path, error) from error
+
+
+def _make(path: Path) -> None:
+    """Make an empty file, whole from the first moment: DuckDB cannot open one that was left half made."""
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
+        made = Path(folder, path.name)
+        duckdb.connect(str(made)).close()
+        with suppress(OSError):  # another process made it meanwhile, or there are no links: DuckDB makes it
+            path.hardlink_to(made)
 
 
 def _explained(path: Path, error: Exception) -> StoreError:
