@@ -70,3 +70,4 @@ class StopReport:
 
     finished: int  #: attempts that ended by themselves while it waited
     cancelled: Sequence[str]  #: ids of the runs that were ended early
+    unrecorded: str = ""  #: what could not be written to the run history any more, in words

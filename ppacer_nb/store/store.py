@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,10 @@ from typing import Self
 import duckdb
 
 from ppacer_nb.errors import StoreError, StoreLocked, StoreVersion
+from ppacer_nb.store.database import Database
 from ppacer_nb.store.queries import History
 from ppacer_nb.store.schema import MIGRATIONS, SCHEMA
 from ppacer_nb.store.writer import LogWriter
-
-_HOLDER = re.compile(r"\(PID (\d+)\)")
 
 # DuckDB's lock keeps other processes out, but lets this one open a file twice, with two writers.
 _open_here: set[Path] = set()
@@ -24,7 +22,11 @@ _open_here_lock = threading.Lock()
 
 
 def _nobody_listens(_: object) -> None:
-    """A store whose owner asks for nothing learns of a failed write when it reads."""
+    """A store whose owner asks for nothing learns of a failed write when it flushes."""
+
+
+def _nothing() -> None:
+    """As above."""
 
 
 class Store:
@@ -34,8 +36,11 @@ class Store:
     ----------
     path
         The DuckDB file, made with its folder where there is none. None keeps the history in memory only.
-    on_failure
-        Told, from the writer's thread, when the history cannot be written any more.
+    on_trouble
+        Told, from the writer's thread, when the history cannot be written: the disk is full, or fails. What
+        is handed over is kept, and tried again.
+    on_recovered
+        Told, likewise, when all of that has been written.
     on_lines
         Told, from the writer's thread, of which runs log lines have been written.
 
@@ -53,26 +58,25 @@ class Store:
         self,
         path: Path | None,
         *,
-        on_failure: Callable[[StoreError], None] = _nobody_listens,
+        on_trouble: Callable[[StoreError], None] = _nobody_listens,
+        on_recovered: Callable[[], None] = _nothing,
         on_lines: Callable[[frozenset[str]], None] = _nobody_listens,
     ) -> None:
         self.path = path and path.resolve()
+        self.unrecorded = ""  #: once closed: what could not be written, in words
         self._closed = False
         self._claim()
         try:
-            connection = _connect(self.path)
+            self._database = Database(self.path)
             try:
-                _migrate(connection, self.path)
-                self.history = History(connection)
+                with self._database.cursor() as cursor:
+                    _migrate(cursor, self.path)
+                self.history = History(self._database)
                 self.log = LogWriter(
-                    connection.cursor(),
-                    next_event=self.history.next_number("events"),
-                    next_line=self.history.next_number("task_logs"),
-                    on_failure=on_failure,
-                    on_lines=on_lines,
+                    self._database, on_trouble=on_trouble, on_recovered=on_recovered, on_lines=on_lines
                 )
             except BaseException:
-                connection.close()
+                self._database.close()
                 raise
         except BaseException:
             self._release()
@@ -83,8 +87,8 @@ class Store:
         if self._closed:
             return
         self._closed = True
-        self.log.close()
-        self.history.close()
+        self.unrecorded = self.log.close()
+        self._database.close()
         self._release()
 
     def __enter__(self) -> Self:
@@ -113,24 +117,6 @@ class Store:
         if self.path is not None:
             with _open_here_lock:
                 _open_here.discard(self.path)
-
-
-def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
-    if path is None:
-        return duckdb.connect(":memory:")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(str(path))
-    except (duckdb.Error, OSError) as error:
-        raise _explained(path, error) from error
-
-
-def _explained(path: Path, error: Exception) -> StoreError:
-    text = str(error)
-    if "lock" in text.lower() and (holder := _HOLDER.search(text)):
-        return StoreLocked(f"{path} is held by process {holder[1]}: only one process at a time can write it.")
-    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    return StoreError(f"{path} cannot be opened as a run history: {first_line}")
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:

@@ -149,7 +149,9 @@ def stopped(report: StopReport) -> Rendered:
         parts.append(f"{_tasks(report.finished)} ended while it waited.")
     if report.cancelled:
         parts.append(f"Cancelled: {', '.join(report.cancelled)}.")
-    return note(" ".join(parts), kind="warning" if report.cancelled else "info")
+    if report.unrecorded:
+        parts.append(f"The run history could not be written, and lacks {report.unrecorded}.")
+    return note(" ".join(parts), kind="warning" if report.cancelled or report.unrecorded else "info")
 
 
 def _running_text(info: SchedulerInfo, reader: Reader, *, here: bool) -> str:

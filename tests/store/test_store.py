@@ -180,7 +180,7 @@ def test_closing_ends_a_query_that_takes_long(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=read)
     thread.start()
-    while not store.history._reading:
+    while not store._database._reading:
         pass
     store.close()
     thread.join()
