@@ -243,7 +243,7 @@ class Scheduler:
             ended.set_result(run.state)
             return ended, []
 
-        return self._loop.ask(decide)
+        return self._loop.ask(decide, in_trouble=True)
 
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Let a failed task go on in the kernel that is held for it. See `SchedulerApi.resume`."""

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from ppacer_nb.model.events import Event
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.store import backlog
 from ppacer_nb.store import writer as module
-from ppacer_nb.store.codec import notification_row
+from ppacer_nb.store.codec import Row, notification_row
 from ppacer_nb.store.store import Store
 from ppacer_nb.store.writer import pauses
 from tests.store.events import T0, run_event
@@ -66,6 +68,10 @@ def numbered(count: int, start: int = 0) -> list[Event]:
     return [run_event(f"d/{number}") for number in range(start, start + count)]
 
 
+def sent(text: str) -> Row:
+    return notification_row(Notification(T0, "message", *KEY, text), "")
+
+
 def logged(store: Store) -> list[tuple[int, str]]:
     return store.history.sql("SELECT seq, run_id FROM events ORDER BY seq", limit=10**6).rows  # type: ignore[return-value]
 
@@ -83,7 +89,7 @@ def test_what_a_full_disk_refuses_is_written_in_order_when_there_is_room(path: P
             for number in range(10, 50):
                 store.log.events(numbered(1, number), lambda number=number: done.append(number))  # type: ignore[misc]
             assert told.in_trouble.wait(20)
-            with pytest.raises(StoreError, match="cannot be written: .*what runs goes on"):
+            with pytest.raises(StoreError, match=r"cannot be written: .*what runs goes on"):
                 store.log.flush()
             assert (logged(store), done) == (in_order(10), [])
         assert told.recovered.wait(20)
@@ -94,21 +100,21 @@ def test_what_a_full_disk_refuses_is_written_in_order_when_there_is_room(path: P
         assert logged(store) == in_order(50)
 
 
-def test_a_commit_that_failed_when_it_was_durable_is_not_written_twice(path: Path, told: Told) -> None:
+def test_rows_and_lines_whose_commit_failed_when_it_was_durable_are_not_written_twice(
+    path: Path, told: Told
+) -> None:
     """DuckDB moves its log to the main file every 16 MiB. If there is no room for that, it gives up."""
     with told.store(path) as store:
         store.log.events(numbered(10))
         store.log.flush()
-        store.log.row("notifications", notification_row(Notification(T0, "message", *KEY, "before"), ""))
+        store.log.row("notifications", sent("before"))
         store.log.flush()
         count, error = 10, None
         with full_disk(24 * 1024 * 1024):
             while not told.in_trouble.is_set():
                 for _ in range(module.LOG_PORTION):
                     store.log.line(KEY, LogLine(T0, "STDOUT", os.urandom(1000).hex()))
-                store.log.row(
-                    "notifications", notification_row(Notification(T0, "message", *KEY, str(count)), "")
-                )
+                store.log.row("notifications", sent(str(count)))
                 store.log.events(numbered(3, count))
                 count += 3
                 try:
@@ -122,6 +128,22 @@ def test_a_commit_that_failed_when_it_was_durable_is_not_written_twice(path: Pat
         assert store.history.sql("SELECT count(*) FROM notifications").rows == [(1 + (count - 10) // 3,)]
         ((lines, last),) = store.history.sql("SELECT count(*), max(seq) FROM task_logs").rows
         assert lines == last == (count - 10) // 3 * module.LOG_PORTION
+
+
+def test_events_whose_commit_failed_when_it_was_durable_are_not_written_twice(path: Path, told: Told) -> None:
+    done: list[int] = []
+    with told.store(path) as store, full_disk(24 * 1024 * 1024):
+        while not told.in_trouble.is_set():
+            count = len(done)
+            event = replace(numbered(1, count)[0], reason=os.urandom(100_000).hex())
+            store.log.events([event], lambda count=count: done.append(count))  # type: ignore[misc]
+            with suppress(StoreError):
+                store.log.flush()
+        assert "succeeded and is durable" in told.troubles[0]
+        assert told.recovered.wait(20)
+        store.log.flush()
+        assert done == list(range(count + 1))
+        assert logged(store) == in_order(count + 1)
 
 
 def test_a_history_that_duckdb_gave_up_can_be_read_while_the_disk_is_full(path: Path, told: Told) -> None:
