@@ -11,11 +11,13 @@ from pathlib import Path
 import duckdb
 
 from ppacer_nb.errors import StoreError, StoreLocked
+from ppacer_nb.store.wal import begins_well, wal_of
 
 #: Seconds until a reader is interrupted once more: DuckDB forgets an interrupt that comes before its query.
 _INTERRUPT_AGAIN = 0.05
 
 _HOLDER = re.compile(r"\(PID (\d+)\)")
+_DAMAGE = re.compile("corrupt|checksum|not a valid DuckDB|not read enough bytes|replaying WAL", re.IGNORECASE)
 
 
 class Database:
@@ -66,6 +68,10 @@ class Database:
             with self._changed:
                 self._reading.remove(cursor)
                 self._changed.notify_all()
+
+    def way_out(self, error: duckdb.Error) -> str:
+        """Return how to save what the file holds, if `error` says that it is damaged, else ""."""
+        return _way_out(self._path) if self._path is not None and _DAMAGE.search(str(error)) else ""
 
     def revive(self) -> None:
         """Open the database anew if DuckDB has given it up; what is being read then ends with an error.
@@ -120,9 +126,20 @@ def connect(path: Path | None) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(":memory:")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and wal_of(path).exists() and not begins_well(wal_of(path)):
+            raise StoreError(f"{wal_of(path)} is no log of DuckDB's, and {path} is damaged.{_way_out(path)}")
         return duckdb.connect(str(path))
     except (duckdb.Error, OSError) as error:
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
+
+
+def check_is_free(path: Path) -> None:
+    """Raise StoreLocked if another process has the file open, whether it can be opened or not."""
+    try:
+        duckdb.connect(str(path), read_only=True).close()
+    except duckdb.Error as error:
+        if isinstance(reason := explained(path, error), StoreLocked):
+            raise reason from error
 
 
 def first_line(error: Exception) -> str:
@@ -131,8 +148,14 @@ def first_line(error: Exception) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _explained(path: Path, error: Exception) -> StoreError:
+def explained(path: Path | None, error: Exception) -> StoreError:
+    """Return why a file cannot be opened, and if it is damaged, how to save what it holds."""
     text = str(error)
     if "lock" in text.lower() and (holder := _HOLDER.search(text)):
         return StoreLocked(f"{path} is held by process {holder[1]}: only one process at a time can write it.")
-    return StoreError(f"{path} cannot be opened as a run history: {first_line(error)}")
+    hint = _way_out(path) if path is not None and _DAMAGE.search(text) else ""
+    return StoreError(f"{path} cannot be opened as a run history: {first_line(error).rstrip('.')}.{hint}")
+
+
+def _way_out(path: Path) -> str:
+    return f" The command `ppacer recover {path}` saves what can be read of it in a new file."

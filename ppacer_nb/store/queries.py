@@ -161,7 +161,7 @@ class History:
                 columns = [name for name, *_ in cursor.description or ()]
                 rows = cursor.fetchmany(limit + 1)
         except duckdb.Error as error:
-            raise StoreError(str(error)) from None
+            raise StoreError(f"{error}{self._database.way_out(error)}") from None
         return QueryResult(columns, rows[:limit], more=len(rows) > limit)
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -169,7 +169,8 @@ class History:
             with self._database.reading() as cursor:
                 return cursor.execute(sql, list(values)).fetchall()
         except duckdb.Error as error:
-            raise StoreError(f"the run history cannot be read: {error}") from error
+            hint = self._database.way_out(error)
+            raise StoreError(f"the run history cannot be read: {error}{hint}") from error
 
 
 def _check_only_reads(cursor: duckdb.DuckDBPyConnection, query: str) -> None:

@@ -8,12 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import duckdb
-
-from ppacer_nb.errors import StoreError, StoreLocked, StoreVersion
-from ppacer_nb.store.database import Database
+from ppacer_nb.errors import StoreError, StoreLocked
+from ppacer_nb.store.migrating import open_migrated
 from ppacer_nb.store.queries import History
-from ppacer_nb.store.schema import MIGRATIONS, SCHEMA
 from ppacer_nb.store.writer import LogWriter
 
 # DuckDB's lock keeps other processes out, but lets this one open a file twice, with two writers.
@@ -67,10 +64,8 @@ class Store:
         self._closed = False
         self._claim()
         try:
-            self._database = Database(self.path)
+            self._database = open_migrated(self.path)
             try:
-                with self._database.cursor() as cursor:
-                    _migrate(cursor, self.path)
                 self.history = History(self._database)
                 self.log = LogWriter(
                     self._database, on_trouble=on_trouble, on_recovered=on_recovered, on_lines=on_lines
@@ -117,33 +112,3 @@ class Store:
         if self.path is not None:
             with _open_here_lock:
                 _open_here.discard(self.path)
-
-
-def _migrate(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
-    found = _schema_of(connection, path)
-    if found > SCHEMA:
-        raise StoreVersion(
-            f"{path} has schema {found}, which this version of ppacer_nb does not know (it writes {SCHEMA}): "
-            "upgrade ppacer_nb, or use another store."
-        )
-    for number, statements in enumerate(MIGRATIONS[found:], found + 1):
-        connection.begin()
-        connection.execute(statements).fetchall()
-        connection.execute("UPDATE ppacer_schema SET number = ?", [number]).fetchall()
-        connection.commit()
-
-
-def _schema_of(connection: duckdb.DuckDBPyConnection, path: Path | None) -> int:
-    """Return the schema's number, 0 for a file that is still empty."""
-    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if "ppacer_schema" not in tables:
-        if tables:
-            raise StoreError(
-                f"{path} is a DuckDB file, but no run history (it has the table {min(tables)!r}): "
-                "give another path."
-            )
-        connection.execute("CREATE TABLE ppacer_schema AS SELECT 0 AS number").fetchall()
-    numbers = connection.execute("SELECT number FROM ppacer_schema").fetchall()
-    if len(numbers) != 1:
-        raise StoreError(f"{path} is damaged: its table ppacer_schema has {len(numbers)} rows and not one.")
-    return int(numbers[0][0])

@@ -135,7 +135,7 @@ def test_events_whose_commit_failed_when_it_was_durable_are_not_written_twice(pa
     with told.store(path) as store, full_disk(24 * 1024 * 1024):
         while not told.in_trouble.is_set():
             count = len(done)
-            event = replace(numbered(1, count)[0], reason=os.urandom(100_000).hex())
+            event = replace(run_event(f"d/{count}"), reason=os.urandom(100_000).hex())
             store.log.events([event], lambda count=count: done.append(count))  # type: ignore[misc]
             with suppress(StoreError):
                 store.log.flush()
