@@ -222,7 +222,7 @@ class SchedulerLoop:
     def note_recovery(self) -> None:
         """Note, from any thread, that all that waited for the disk is written, and send word of it."""
         self._trouble = None
-        text = "the run history is written again, and nothing of it was lost."
+        text = "the run history is written again; no event of it was lost."
         _log.warning("ppacer: %s", text)
         self._tell_of_history("history_written_again", text)
 

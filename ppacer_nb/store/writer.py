@@ -201,7 +201,7 @@ class LogWriter:
             self._write_events()
             self._write_lines()
         except Exception as error:  # DuckDB's and the disk's, or a defect of ours: tried again in any case
-            why = first_line(error)
+            why = first_line(error).rstrip(".!")
         else:
             self._recover()
             self._lines += [_Line(key, note) for key, note in self._backlog.notes()]
