@@ -182,13 +182,14 @@ def test_a_task_that_prints_without_end_while_the_disk_is_full_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("ppacer_nb.store.backlog.LIMIT", 50_000)
-    began, full = threading.Event(), threading.Event()
+    began, full, printed = threading.Event(), threading.Event(), threading.Event()
 
     def prints() -> None:
         began.set()
         assert full.wait(20)
         for number in range(5_000):
             print(f"line {number}")  # more than there is room for, and nothing waits for it
+        printed.set()
 
     alarms = Alarms()
     with scheduler(tmp_path, receivers=[alarms]) as made:
@@ -198,12 +199,9 @@ def test_a_task_that_prints_without_end_while_the_disk_is_full_goes_on(
         with no_room(made):
             with pytest.raises(StoreError):
                 made.trigger("d")
-            ended = threading.Event()
-            unsubscribe = made.subscribe(lambda _: ended.set())
             full.set()
-            while made.info().busy > 1:  # its end is taken in, though not on disk
-                pass
-            unsubscribe()
+            assert printed.wait(20)
+            assert not end.done()
         assert end.result(20) is RunState.SUCCESS
         made.flush()
         lines = [record.line.message for record in made.history.logs(run_id, limit=10_000)]
