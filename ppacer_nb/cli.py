@@ -124,6 +124,21 @@ def run_notebook(
 
 
 @main.command()
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+def recover(path: Path | None) -> None:
+    """Save what can be read of a damaged run history at PATH in a new file beside it.
+
+    PATH is .ppacer/ppacer.duckdb unless one is named. It is left as it is.
+    """
+    # Not at the top: nobody else needs it.
+    from ppacer_nb.store.recovering import recover as recover_store
+
+    recovery = recover_store((path or default_store()).expanduser().absolute())
+    for line in recovery.lines():
+        click.echo(line)
+
+
+@main.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("ppacer-demo"), show_default=True)
 def demo(folder: Path) -> None:
     """Run a complete example with real data: a few scheduled runs, then say where everything is."""

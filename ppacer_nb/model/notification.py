@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-NotificationKind = Literal["failure", "retry", "success", "message"]
+NotificationKind = Literal[
+    "failure", "retry", "success", "message", "history_unwritable", "history_written_again"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What is sent when a task ends in a way its ``notify`` option names, or asks for it itself."""
+    """What is sent when a task ends in a way its ``notify`` option names, or asks for it itself.
+
+    Those about the run history itself are of no run: ``run_id`` and ``task_id`` are "", and ``attempt`` is 0.
+    """
 
     at: datetime
     kind: NotificationKind

@@ -80,3 +80,4 @@ class StopReport:
 
     finished: int  #: attempts that ended by themselves while it waited
     unfinished: Sequence[str]  #: ids of the runs that go on when a scheduler is started again
+    unrecorded: str = ""  #: what could not be written to the run history any more, in words

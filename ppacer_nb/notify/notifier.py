@@ -22,7 +22,12 @@ _LEVELS = {"failure": logging.ERROR, "retry": logging.WARNING}
 
 
 def log_receiver(notification: Notification) -> None:
-    """Log to the logger ``ppacer_nb``: failures as errors, retries as warnings, the rest as info."""
+    """Log to the logger ``ppacer_nb``: failures as errors, retries as warnings, the rest as info.
+
+    What is about the run history itself is left out: the scheduler logs that, whoever its receivers are.
+    """
+    if not notification.run_id:
+        return
     _log.log(_LEVELS.get(notification.kind, logging.INFO), "ppacer: %s", notification.text)
 
 

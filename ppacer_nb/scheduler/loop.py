@@ -32,7 +32,7 @@ from ppacer_nb.model.attempt import (
 )
 from ppacer_nb.model.events import DagEvent, Event, RunEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
-from ppacer_nb.model.notification import Notification
+from ppacer_nb.model.notification import Notification, NotificationKind
 from ppacer_nb.model.overview import StopReport
 from ppacer_nb.scheduler.clock import Clock, Signal
 from ppacer_nb.scheduler.futures import refuse, resolve
@@ -98,7 +98,8 @@ class SchedulerLoop:
         self._unheard: set[Future[Any]] = set()  # answers to what the loop has not come to yet
         self._unwritten: set[Future[Any]] = set()  # answers that wait for the disk
         self._starting: dict[AttemptKey, Job] = {}  # attempts that wait for the disk
-        self._failure: StoreError | None = None
+        self._trouble: StoreError | None = None  # while the history cannot be written
+        self._defect = ""
         self._stop_lock = threading.Lock()
         self._stopped: Future[StopReport] | None = None
         self._finished = False
@@ -107,33 +108,41 @@ class SchedulerLoop:
         #: Called in the loop's thread; what they are told of can be read already.
         self.listeners = Listeners()
         self.progress: dict[AttemptKey, CellProgress] = {}  #: of notebooks that run now
-        self.problem = ""  #: a sentence, where the scheduler cannot do its work
 
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
+    @property
+    def problem(self) -> str:
+        """A sentence, where the scheduler cannot do its work."""
+        return str(self._trouble or self._defect)
+
     def start(self) -> None:
         """Begin, in a thread of its own."""
         self._thread.start()
 
-    def ask(self, decide: Decide[T]) -> T:
+    def ask(self, decide: Decide[T], *, in_trouble: bool = False) -> T:
         """Let `decide` act on the coordinator in the loop's thread; return or raise what it does.
 
-        The events it caused are on disk when this returns.
+        The events it caused are on disk when this returns. With `in_trouble`, for what starts nothing, it is
+        done also while the history cannot be written, and then recorded as soon as that can be.
 
         Raises
         ------
         NotRunning
             If the loop has ended.
         StoreError
-            If the events cannot be written.
+            If the history cannot be written. The sentence says whether it was decided and is recorded later.
         """
         answer: Future[T] = Future()
 
         def act(now: datetime) -> list[Command]:
             self._unheard.discard(answer)
+            if self._trouble is not None and not in_trouble:
+                refuse([answer], StoreError(f"{self._trouble} What was asked was not done: ask again then."))
+                return []
             self._carry_out_decided()  # what it reads of the history is all that was decided
             try:
                 result, commands = decide(self._coordinator, now)
@@ -143,8 +152,8 @@ class SchedulerLoop:
             self._unwritten.add(answer)
             self._decided += commands
             self._carry_out_decided(lambda: self._answer(answer, result))
-            if self._failure is not None:
-                refuse([answer], self._failure)
+            if self._trouble is not None:
+                self._answer_in_trouble(answer, result, refused=not in_trouble)
             return []
 
         self._unheard.add(answer)
@@ -168,14 +177,11 @@ class SchedulerLoop:
 
     def look(self, at: Callable[[Coordinator], T]) -> T:
         """Return what `at` finds in the coordinator, between two turns."""
-        return self.ask(lambda coordinator, _: (at(coordinator), []))
+        return self.ask(lambda coordinator, _: (at(coordinator), []), in_trouble=True)
 
     def end_of(self, run_id: str) -> Future[RunState]:
         """Return a future of how an unfinished run ends. Call it within `ask`, before the run can end."""
-        end = self._ends.setdefault(run_id, Future())
-        if self._failure is not None:
-            refuse([end], self._failure)
-        return end
+        return self._ends.setdefault(run_id, Future())
 
     def changed(self, ids: frozenset[str]) -> None:
         """Tell the listeners, from any thread, that there is something new to read of these runs."""
@@ -201,26 +207,37 @@ class SchedulerLoop:
         self._thread.join()
         return report
 
-    def fail(self, error: StoreError) -> None:
-        """Note, from any thread, that the history cannot be written: nothing more is started.
+    def note_trouble(self, trouble: StoreError) -> None:
+        """Note, from any thread, that the history cannot be written, and send word of it.
 
-        Whoever waits for something to be written, or for a run to end, is told.
+        Until `note_recovery` no attempt starts, as each waits for its record; what runs goes on.
         """
+        self._trouble = trouble
+        _log.error("ppacer: %s", trouble)
+        refuse(self._unwritten, _decided_only(trouble))
+        if self._finished:
+            self._refuse_ends()
+        self._tell_of_history("history_unwritable", str(trouble))
 
+    def note_recovery(self) -> None:
+        """Note, from any thread, that all that waited for the disk is written, and send word of it."""
+        self._trouble = None
+        text = "the run history is written again; no event of it was lost."
+        _log.warning("ppacer: %s", text)
+        self._tell_of_history("history_written_again", text)
+
+    def _tell_of_history(self, kind: NotificationKind, text: str) -> None:
         def act(now: datetime) -> list[Command]:
-            self.problem = str(error)
-            self._coordinator.drain()
-            for job in list(self._starting.values()):
-                self._hear(job.key, _not_started(job, error, now))
-            self._starting.clear()
+            self._notify(Notification(now, kind, "", "", 0, text))
+            self.listeners.tell(frozenset())
             return []
 
-        self._failure = error
-        _log.error("ppacer: %s", error)
-        # A loop that has ended starts nothing anyway.
-        with contextlib.suppress(NotRunning):
+        with contextlib.suppress(NotRunning):  # who stops it is told
             self._post(act)
-        refuse([*self._unwritten, *self._ends.values()], error)
+
+    def _refuse_ends(self) -> None:
+        assert self._trouble is not None
+        refuse(self._ends.values(), StoreError(f"{self._trouble} The scheduler was stopped before that."))
 
     def _post(self, act: Callable[[datetime], Sequence[Command]]) -> None:
         self._inbox.append(act)
@@ -267,7 +284,7 @@ class SchedulerLoop:
             self._decided += commands
 
     def _note_defect(self, error: Exception) -> None:
-        self.problem = f"an internal error ({type(error).__name__}: {error})"
+        self._defect = f"an internal error ({type(error).__name__}: {error})"
         _log.exception("ppacer: internal error in the scheduler")
 
     def _carry_out_decided(self, then: Callable[[], None] | None = None) -> None:
@@ -314,6 +331,12 @@ class SchedulerLoop:
         self._unwritten.discard(answer)
         resolve(answer, result)
 
+    def _answer_in_trouble(self, answer: Future[T], result: T, *, refused: bool) -> None:
+        """Answer without waiting for the disk."""
+        if refused and self._trouble is not None:  # it has begun meanwhile
+            refuse([answer], _decided_only(self._trouble))
+        self._answer(answer, result)
+
     def _stop_attempt(self, stop: Stop) -> None:
         if self._starting.pop(stop.key, None) is not None:  # no executor knows it yet
             self._hear(stop.key, Ended(self._clock.now(), Cancelled(stop.reason)))
@@ -352,6 +375,9 @@ class SchedulerLoop:
 
     def _hear(self, key: AttemptKey, report: Report) -> None:
         """Take a report of an executor, from any thread."""
+        if isinstance(report, LogLine):  # nothing to decide; a task's own thread can wait for a slow disk
+            self._log.line(key, report, may_wait=threading.current_thread() is not self._thread)
+            return
         # A task that could not be stopped may speak when the loop has ended, and nobody listens.
         with contextlib.suppress(NotRunning):
             self._post(lambda now: self._take_in(key, report, now))
@@ -361,8 +387,6 @@ class SchedulerLoop:
             case Ended(outcome=outcome):
                 self.progress.pop(key, None)
                 return self._coordinator.attempt_ended(key, outcome, now)
-            case LogLine():
-                self._log.line(key, report)
             case CellProgress():
                 self.progress[key] = report
                 self._changed.add(key.run_id)
@@ -398,6 +422,8 @@ class SchedulerLoop:
         self._decided += self._coordinator.put_back(self._clock.now())
         self._carry_out_decided()
         self._finished = True
+        if self._trouble is not None:
+            self._refuse_ends()
         self._news.set()
         return StopReport(finished, list(self._coordinator.runs))
 
@@ -405,6 +431,10 @@ class SchedulerLoop:
         end = self._loop.time() + wait.total_seconds()
         while self._coordinator.queue.busy and (left := end - self._loop.time()) > 0:
             await self._turned.wait(left)
+
+
+def _decided_only(trouble: StoreError) -> StoreError:
+    return StoreError(f"{trouble} What was asked was decided, and is recorded and done then.")
 
 
 def _not_started(job: Job, error: Exception, now: datetime) -> Ended:

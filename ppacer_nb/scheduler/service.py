@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections import Counter
@@ -34,6 +35,8 @@ from ppacer_nb.scheduler.offline import summary_of
 from ppacer_nb.status import RunState, RunType
 from ppacer_nb.store.codec import notification_row, version_row
 from ppacer_nb.store.store import Store
+
+_log = logging.getLogger("ppacer_nb")
 
 DEFAULT_MAX_WORKERS = max(4, min(16, os.cpu_count() or 4))
 
@@ -73,7 +76,8 @@ class Scheduler:
         self._refused: dict[str, str] = {}  # modules that cannot be preloaded, with the reason
         self._store = Store(
             options.store,
-            on_failure=lambda error: self._loop.fail(error),
+            on_trouble=lambda trouble: self._loop.note_trouble(trouble),
+            on_recovered=lambda: self._loop.note_recovery(),
             on_lines=lambda run_ids: self._loop.changed(run_ids),
         )
         self.history = self._store.history
@@ -113,13 +117,16 @@ class Scheduler:
         """
         _check_executors(dag, self.options)
         accounted = self._accounted.get(dag.id)
-        newest = self._versions.get(dag.id)
-        if newest is None or newest.version != dag.version:
-            self._versions[dag.id] = newest = self._newest(dag, newest)
-            self._store.log.row("dag_versions", version_row(dag, newest.defined_at))
-        self._loop.ask(
-            lambda coordinator, now: (None, coordinator.register(dag, accounted, now, scheduled=scheduled))
-        )
+
+        def decide(coordinator: Coordinator, now: datetime) -> tuple[None, list[Command]]:
+            commands = coordinator.register(dag, accounted, now, scheduled=scheduled)
+            newest = self._versions.get(dag.id)
+            if newest is None or newest.version != dag.version:
+                self._versions[dag.id] = newest = _following(newest, dag, now)
+                self._store.log.row("dag_versions", version_row(dag, newest.defined_at))
+            return None, commands
+
+        self._loop.ask(decide)
         self._loop.make_ready({task.options.executor for task in dag.tasks.values()})
 
     def info(self) -> SchedulerInfo:
@@ -198,11 +205,13 @@ class Scheduler:
 
     def cancel(self, run_id: str, *, by: str = "") -> None:
         """End an unfinished run early; raises NotFound if there is none of that id."""
-        self._ask(lambda engine, now: engine.cancel_run(run_id, _cancelled(by), now))
+        self._ask(lambda engine, now: engine.cancel_run(run_id, _cancelled(by), now), in_trouble=True)
 
     def cancel_task(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """End a task early; the rest of its run goes on. See `SchedulerApi.cancel_task`."""
-        self._ask(lambda engine, now: engine.cancel_task(run_id, task_id, _cancelled(by), now))
+        self._ask(
+            lambda engine, now: engine.cancel_task(run_id, task_id, _cancelled(by), now), in_trouble=True
+        )
 
     def restart(self, run_id: str, *, by: str = "") -> None:
         """Let a failed or cancelled run go on. See `SchedulerApi.restart`."""
@@ -228,7 +237,7 @@ class Scheduler:
 
     def pause(self, dag_id: str, *, by: str = "") -> None:
         """Make no scheduled runs of a DAG until `unpause`. See `SchedulerApi.pause`."""
-        self._ask(lambda engine, now: engine.pause(dag_id, now, by=_who(by)))
+        self._ask(lambda engine, now: engine.pause(dag_id, now, by=_who(by)), in_trouble=True)
 
     def unpause(self, dag_id: str, *, by: str = "") -> None:
         """End the pause of a DAG. See `SchedulerApi.unpause`."""
@@ -254,7 +263,7 @@ class Scheduler:
             ended.set_result(run.state)
             return ended, []
 
-        return self._loop.ask(decide)
+        return self._loop.ask(decide, in_trouble=True)
 
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Let a failed task go on in the kernel that is held for it. See `SchedulerApi.resume`."""
@@ -270,10 +279,11 @@ class Scheduler:
         A second call returns the report of the first.
         """
         try:
-            return self._loop.stop(wait)
+            report = self._loop.stop(wait)
         finally:
             if not self._loop.is_alive:  # an interrupted wait can be taken up again
                 self._close()
+        return replace(report, unrecorded=self._store.unrecorded)
 
     def at_stop(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the scheduler has stopped, whoever stopped it."""
@@ -293,6 +303,8 @@ class Scheduler:
             self._is_closed = True
             self._notifier.close()
             self._store.close()
+            if self._store.unrecorded:
+                _log.error("ppacer: the scheduler ended without recording %s", self._store.unrecorded)
         for callback in callbacks:
             callback()
         self._loop.listeners.tell(frozenset())
@@ -302,11 +314,13 @@ class Scheduler:
         return self._loop.listeners.add(listener)
 
     def flush(self) -> None:
-        """Return when all that was logged so far can be read."""
+        """Return when all logged so far can be read; raise StoreError if it cannot be written."""
         self._store.log.flush()
 
-    def _ask(self, decide: Callable[[Coordinator, datetime], list[Command]]) -> None:
-        self._loop.ask(lambda coordinator, now: (None, decide(coordinator, now)))
+    def _ask(
+        self, decide: Callable[[Coordinator, datetime], list[Command]], *, in_trouble: bool = False
+    ) -> None:
+        self._loop.ask(lambda coordinator, now: (None, decide(coordinator, now)), in_trouble=in_trouble)
 
     def _history_of(self, run_id: str, coordinator: Coordinator) -> list[EventOfRun]:
         """Return all that happened to a run that has ended; read where nothing can happen meanwhile."""
@@ -314,13 +328,6 @@ class Scheduler:
             return []
         self._store.log.flush()
         return self.history.events(run_id)
-
-    def _newest(self, dag: DagSpec, before: NewestVersion | None) -> NewestVersion:
-        """Say that `dag` is defined now, or later, if a clock that was wrong said so of its last version."""
-        now = self._clock.now()
-        if before is not None:
-            now = max(now, before.defined_at + timedelta(microseconds=1))
-        return NewestVersion(dag.version, now)
 
     def _check_is_new(self, run_id: str) -> None:
         run = self.history.run(run_id)
@@ -331,6 +338,13 @@ class Scheduler:
 
     def _note_notification(self, notification: Notification, problems: str) -> None:
         self._store.log.row("notifications", notification_row(notification, problems))
+
+
+def _following(newest: NewestVersion | None, dag: DagSpec, now: datetime) -> NewestVersion:
+    """Say that `dag` is defined now, or later, if a clock that was wrong said so of the newest version."""
+    if newest is not None:
+        now = max(now, newest.defined_at + timedelta(microseconds=1))
+    return NewestVersion(dag.version, now)
 
 
 def _who(by: str) -> str:

@@ -83,9 +83,13 @@ def notification_row(notification: Notification, problems: str) -> Row:
     """Return a notification that was sent as a row of the table ``notifications``."""
     n = notification
     return (
-        *(to_timestamp(n.at), n.kind, dag_id_of(n.run_id), n.run_id, n.task_id, n.attempt),
+        *(to_timestamp(n.at), n.kind, dag_id_of(n.run_id), *_about(n)),
         *(_storable(n.text), _storable(problems) or None),
     )
+
+
+def _about(n: Notification) -> Row:
+    return (n.run_id, n.task_id, n.attempt) if n.run_id else (None, None, None)
 
 
 def task_shapes(stored: str) -> tuple[TaskShape, ...]:

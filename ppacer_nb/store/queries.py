@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +24,7 @@ from ppacer_nb.model.history import (
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, RunState, RunType
 from ppacer_nb.store.codec import event_of, task_shapes
+from ppacer_nb.store.database import Database
 
 _CHOSEN = """
 SELECT run_id, seq FROM events
@@ -86,29 +85,11 @@ SELECT dag_id, last_point FROM schedule_events WHERE seq IN (
 """
 
 
-#: Seconds until a reader is interrupted once more: DuckDB forgets an interrupt that comes before its query.
-_INTERRUPT_AGAIN = 0.05
-
-
 class History:
     """Reads a store. Every method may be called from any thread."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection: duckdb.DuckDBPyConnection | None = connection
-        self._changed = threading.Condition()
-        self._reading: list[duckdb.DuckDBPyConnection] = []
-
-    def close(self) -> None:
-        """End what is being read, and close the connection. Reading raises StoreError from then on."""
-        with self._changed:
-            connection, self._connection = self._connection, None
-            while self._reading:  # DuckDB refuses to close what is in use
-                for cursor in self._reading:
-                    with suppress(duckdb.ConnectionException):  # it has just ended
-                        cursor.interrupt()
-                self._changed.wait(_INTERRUPT_AGAIN)
-            if connection is not None:
-                connection.close()
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def runs(
         self, *, dag_id: str | None = None, run_id: str | None = None, limit: int = 50
@@ -212,11 +193,6 @@ class History:
                  ORDER BY dag_id"""
         return [_version(row) for row in self._rows(sql)]
 
-    def next_number(self, table: str) -> int:
-        """Return the number after the last one of a table's ``seq``, 1 in an empty one."""
-        ((last,),) = self._rows(f"SELECT max(seq) FROM {table}")
-        return int(last or 0) + 1
-
     def sql(self, query: str, *, limit: int = 1000) -> QueryResult:
         """Run a query of the user's own and return its first `limit` rows.
 
@@ -226,37 +202,23 @@ class History:
             If it is no query that only reads, or DuckDB refuses it; the sentence is DuckDB's.
         """
         try:
-            with self._cursor() as cursor:
+            with self._database.reading() as cursor:
                 _check_only_reads(cursor, query)
                 cursor.execute("BEGIN TRANSACTION READ ONLY")  # EXPLAIN ANALYZE carries out what it explains
                 cursor.execute(query)
                 columns = [name for name, *_ in cursor.description or ()]
                 rows = cursor.fetchmany(limit + 1)
         except duckdb.Error as error:
-            raise StoreError(str(error)) from None
+            raise StoreError(f"{error}{self._database.way_out(error)}") from None
         return QueryResult(columns, rows[:limit], more=len(rows) > limit)
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         try:
-            with self._cursor() as cursor:
+            with self._database.reading() as cursor:
                 return cursor.execute(sql, list(values)).fetchall()
         except duckdb.Error as error:
-            raise StoreError(f"the run history cannot be read: {error}") from error
-
-    @contextmanager
-    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._changed:  # a connection is not to be used from two threads at once
-            if self._connection is None:
-                raise StoreError("the run history cannot be read: it is closed.")
-            cursor = self._connection.cursor()
-            self._reading.append(cursor)
-        try:
-            with cursor:
-                yield cursor
-        finally:
-            with self._changed:
-                self._reading.remove(cursor)
-                self._changed.notify_all()
+            hint = self._database.way_out(error)
+            raise StoreError(f"the run history cannot be read: {error}{hint}") from error
 
 
 def _check_only_reads(cursor: duckdb.DuckDBPyConnection, query: str) -> None:

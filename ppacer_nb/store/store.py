@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import duckdb
-
-from ppacer_nb.errors import StoreError, StoreLocked, StoreVersion
+from ppacer_nb.errors import StoreError, StoreLocked
+from ppacer_nb.store.migrating import open_migrated
 from ppacer_nb.store.queries import History
-from ppacer_nb.store.schema import MIGRATIONS, SCHEMA
 from ppacer_nb.store.writer import LogWriter
-
-_HOLDER = re.compile(r"\(PID (\d+)\)")
 
 # DuckDB's lock keeps other processes out, but lets this one open a file twice, with two writers.
 _open_here: set[Path] = set()
@@ -26,7 +19,11 @@ _open_here_lock = threading.Lock()
 
 
 def _nobody_listens(_: object) -> None:
-    """A store whose owner asks for nothing learns of a failed write when it reads."""
+    """A store whose owner asks for nothing learns of a failed write when it flushes."""
+
+
+def _nothing() -> None:
+    """As above."""
 
 
 class Store:
@@ -36,8 +33,11 @@ class Store:
     ----------
     path
         The DuckDB file, made with its folder where there is none. None keeps the history in memory only.
-    on_failure
-        Told, from the writer's thread, when the history cannot be written any more.
+    on_trouble
+        Told, from the writer's thread, when the history cannot be written: the disk is full, or fails. What
+        is handed over is kept, and tried again.
+    on_recovered
+        Told, likewise, when all of that has been written.
     on_lines
         Told, from the writer's thread, of which runs log lines have been written.
 
@@ -55,26 +55,23 @@ class Store:
         self,
         path: Path | None,
         *,
-        on_failure: Callable[[StoreError], None] = _nobody_listens,
+        on_trouble: Callable[[StoreError], None] = _nobody_listens,
+        on_recovered: Callable[[], None] = _nothing,
         on_lines: Callable[[frozenset[str]], None] = _nobody_listens,
     ) -> None:
         self.path = path and path.resolve()
+        self.unrecorded = ""  #: once closed: what could not be written, in words
         self._closed = False
         self._claim()
         try:
-            connection = _connect(self.path)
+            self._database = open_migrated(self.path)
             try:
-                _migrate(connection, self.path)
-                self.history = History(connection)
+                self.history = History(self._database)
                 self.log = LogWriter(
-                    connection.cursor(),
-                    next_event=self.history.next_number("events"),
-                    next_line=self.history.next_number("task_logs"),
-                    on_failure=on_failure,
-                    on_lines=on_lines,
+                    self._database, on_trouble=on_trouble, on_recovered=on_recovered, on_lines=on_lines
                 )
             except BaseException:
-                connection.close()
+                self._database.close()
                 raise
         except BaseException:
             self._release()
@@ -85,8 +82,8 @@ class Store:
         if self._closed:
             return
         self._closed = True
-        self.log.close()
-        self.history.close()
+        self.unrecorded = self.log.close()
+        self._database.close()
         self._release()
 
     def __enter__(self) -> Self:
@@ -115,62 +112,3 @@ class Store:
         if self.path is not None:
             with _open_here_lock:
                 _open_here.discard(self.path)
-
-
-def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
-    if path is None:
-        return duckdb.connect(":memory:")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            _make(path)
-        return duckdb.connect(str(path))
-    except (duckdb.Error, OSError) as error:
-        raise _explained(path, error) from error
-
-
-def _make(path: Path) -> None:
-    """Make an empty file, whole from the first moment: DuckDB cannot open one that was left half made."""
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
-        made = Path(folder, path.name)
-        duckdb.connect(str(made)).close()
-        with suppress(OSError):  # another process made it meanwhile, or there are no links: DuckDB makes it
-            path.hardlink_to(made)
-
-
-def _explained(path: Path, error: Exception) -> StoreError:
-    text = str(error)
-    if "lock" in text.lower() and (holder := _HOLDER.search(text)):
-        return StoreLocked(f"{path} is held by process {holder[1]}: only one process at a time can write it.")
-    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    return StoreError(f"{path} cannot be opened as a run history: {first_line}")
-
-
-def _migrate(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
-    found = _schema_of(connection, path)
-    if found > SCHEMA:
-        raise StoreVersion(
-            f"{path} has schema {found}, which this version of ppacer_nb does not know (it writes {SCHEMA}): "
-            "upgrade ppacer_nb, or use another store."
-        )
-    for number, statements in enumerate(MIGRATIONS[found:], found + 1):
-        connection.begin()
-        connection.execute(statements).fetchall()
-        connection.execute("UPDATE ppacer_schema SET number = ?", [number]).fetchall()
-        connection.commit()
-
-
-def _schema_of(connection: duckdb.DuckDBPyConnection, path: Path | None) -> int:
-    """Return the schema's number, 0 for a file that is still empty."""
-    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if "ppacer_schema" not in tables:
-        if tables:
-            raise StoreError(
-                f"{path} is a DuckDB file, but no run history (it has the table {min(tables)!r}): "
-                "give another path."
-            )
-        connection.execute("CREATE TABLE ppacer_schema AS SELECT 0 AS number").fetchall()
-    numbers = connection.execute("SELECT number FROM ppacer_schema").fetchall()
-    if len(numbers) != 1:
-        raise StoreError(f"{path} is damaged: its table ppacer_schema has {len(numbers)} rows and not one.")
-    return int(numbers[0][0])

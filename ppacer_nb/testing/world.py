@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ppacer_nb.authoring.dag import DAG
-from ppacer_nb.errors import SchedulerError
+from ppacer_nb.errors import SchedulerError, StoreError
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.durations import Duration, parse_duration
 from ppacer_nb.notify import Receiver
@@ -121,5 +121,10 @@ def spec_of(dag: DAG | DagSpec) -> DagSpec:
 
 def _scheduler(options: SchedulerOptions, clock: SimulatedClock) -> Scheduler:
     scheduler = Scheduler(options, clock)
-    clock.settle = scheduler.flush
+
+    def settle() -> None:
+        with suppress(StoreError):  # while the history cannot be written, nothing is to be waited for
+            scheduler.flush()
+
+    clock.settle = settle
     return scheduler

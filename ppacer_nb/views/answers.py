@@ -156,7 +156,9 @@ def stopped(report: StopReport) -> Rendered:
         parts.append(f"{_tasks(report.finished)} ended while it waited.")
     if report.unfinished:
         parts.append(f"To go on when it is started again: {_listed(report.unfinished)}.")
-    return note(" ".join(parts), kind="warning" if report.unfinished else "info")
+    if report.unrecorded:
+        parts.append(f"The run history could not be written, and lacks {report.unrecorded}.")
+    return note(" ".join(parts), kind="warning" if report.unfinished or report.unrecorded else "info")
 
 
 def _listed(run_ids: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from ppacer_nb.errors import NotRunning, SchedulerError, StoreError, StoreLocked
+from ppacer_nb.errors import NotRunning, StoreError, StoreLocked
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.model.events import DagEvent, Event
@@ -273,55 +273,6 @@ def test_stopping_while_a_start_is_on_its_way_to_the_disk(
     with scheduler(tmp_path) as made:
         assert [a.state.value for a in made.history.attempts(run_id)] == ["interrupted"]
         assert called == []
-
-
-def test_a_full_disk_stops_new_work_with_a_sentence_and_nothing_hangs(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Full:
-        def append_rows(self, _: Any) -> None:
-            raise OSError(28, "No space left on device")
-
-    began, go = threading.Event(), threading.Event()
-
-    def waits() -> None:
-        began.set()
-        assert go.wait(20)
-
-    with scheduler(tmp_path) as made:
-        made.register(dag(task(waits), task(lambda: None, id="b", after=("waits",))), scheduled=False)
-        _, end = made.trigger_run("d")
-        assert began.wait(20)
-        made._store.log._appenders["events"] = Full()  # type: ignore[assignment]
-        with pytest.raises(StoreError, match=r"cannot be written any more.*No space left"):
-            made.trigger("d")
-        with pytest.raises(StoreError, match="No space left"):
-            end.result(20)
-        assert "No space left" in made.info().problem
-        with pytest.raises(SchedulerError, match="'d' was not triggered"):
-            made.trigger("d")
-        go.set()
-        made.stop(wait=LONG)
-    assert caplog.text.count("ppacer: the run history cannot be written any more") == 1
-    with scheduler(tmp_path) as made:
-        assert len(made.history.runs()) == 1
-
-
-def test_what_waited_for_a_disk_that_filled_up_never_starts(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Full:
-        def append_rows(self, _: Any) -> None:
-            raise OSError(28, "No space left on device")
-
-    called: list[int] = []
-    with scheduler(tmp_path) as made:
-        made.register(dag(task(called.append, 1, id="a")), scheduled=False)
-        made._store.log._appenders["events"] = Full()  # type: ignore[assignment]
-        with pytest.raises(StoreError, match="No space left"):
-            made.trigger("d")
-        made.stop(wait=LONG)
-    assert called == []
 
 
 def test_asking_while_the_scheduler_ends_never_hangs(tmp_path: Path) -> None:

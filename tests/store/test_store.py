@@ -13,9 +13,11 @@ import pytest
 from ppacer_nb.errors import StoreError, StoreLocked, StoreVersion
 from ppacer_nb.status import RunState
 from ppacer_nb.store.codec import event_row
+from ppacer_nb.store.migrating import backup_of
 from ppacer_nb.store.schema import MIGRATIONS, SCHEMA
 from ppacer_nb.store.store import Store
 from tests.store.events import run_event
+from tests.store.full_disk import full_disk
 
 HOLD = """
 import sys
@@ -180,20 +182,79 @@ def test_closing_ends_a_query_that_takes_long(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=read)
     thread.start()
-    while not store.history._reading:
+    while not store._database._reading:
         pass
     store.close()
     thread.join()
     assert len(told) == 1
 
 
-def test_a_store_of_an_older_schema_is_brought_up_to_date_with_what_it_holds(path: Path) -> None:
+def make_old(path: Path) -> None:
+    """Make a store of schema 1 with a run in it."""
     path.parent.mkdir()
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE ppacer_schema AS SELECT 1 AS number")
         connection.execute(MIGRATIONS[0])
         row = event_row(1, run_event(state=RunState.QUEUED))
         connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def schema_and_runs(path: Path) -> list[tuple[int, str]]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute("SELECT number, run_id FROM ppacer_schema, events").fetchall()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_migration_keeps_the_old_file_whole_beside_the_new_one(path: Path) -> None:
+    make_old(path)
+    old = path.read_bytes()
+    with Store(path):
+        pass
+    assert names(path.parent) == ["ppacer.duckdb", "ppacer.duckdb.schema1-backup"]
+    assert backup_of(path, 1).read_bytes() == old
+    assert schema_and_runs(path) == [(SCHEMA, "d/1")]
+    with Store(path):
+        assert path.exists()
+    assert backup_of(path, 1).read_bytes() == old
+
+
+def test_a_new_store_has_no_backup(path: Path) -> None:
+    with Store(path):
+        pass
+    assert names(path.parent) == ["ppacer.duckdb"]
+
+
+def test_a_migration_without_room_for_the_backup_is_refused_and_changes_nothing(path: Path) -> None:
+    make_old(path)
+    old = path.read_bytes()
+    with full_disk(len(old) // 2), pytest.raises(StoreError, match=r"schema1-backup .*make room there"):
+        Store(path)
+    assert (names(path.parent), path.read_bytes()) == (["ppacer.duckdb"], old)
+    with Store(path) as store:
+        assert len(store.history.runs()) == 1
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_old(path)
+    broken = (*MIGRATIONS[:-1], "DROP VIEW dag_runs; SELECT * FROM nothing")
+    with monkeypatch.context() as patched:
+        patched.setattr("ppacer_nb.store.migrating.MIGRATIONS", broken)
+        with pytest.raises(
+            StoreError, match=rf"from schema 1 to {SCHEMA}, and was left as it was: .*nothing"
+        ):
+            Store(path)
+    assert schema_and_runs(path) == schema_and_runs(backup_of(path, 1)) == [(1, "d/1")]
+    with Store(path) as store:
+        assert len(store.history.runs()) == 1
+
+
+def test_a_store_of_an_older_schema_is_brought_up_to_date_with_what_it_holds(path: Path) -> None:
+    make_old(path)
     with Store(path) as store:
         assert [run.run_id for run in store.history.runs()] == ["d/1"]
         assert store.history.sql("SELECT held_until FROM task_runs").rows == []

@@ -1,16 +1,10 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from ppacer_nb.errors import StoreError
 from ppacer_nb.model.attempt import LogLine
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.store import writer as module
@@ -130,71 +124,7 @@ def test_closing_writes_what_is_left(tmp_path: Path) -> None:
         assert store.history.sql("SELECT count(*) FROM task_logs").rows == [(2 * module.LOG_PORTION,)]
 
 
-def failing_store(error: type[Exception]) -> tuple[Store, list[StoreError]]:
-    problems: list[StoreError] = []
-    store = Store(None, on_failure=problems.append)
-
-    class Broken:
-        def append_rows(self, rows: list[Any]) -> None:
-            raise error("No space left on device")
-
-    store.log._appenders["events"] = Broken()  # type: ignore[assignment]
-    return store, problems
-
-
-@pytest.mark.parametrize("error", [OSError, RuntimeError])
-def test_a_failed_write_is_told_once_and_nothing_hangs(error: type[Exception]) -> None:
-    store, problems = failing_store(error)
-    done: list[str] = []
-    with store:
-        store.log.events([run_event()], lambda: done.append("first"))
-        store.log.flush()
-        store.log.events([run_event()], lambda: done.append("second"))
-        store.log.line(KEY, LogLine(T0, "STDOUT", "x"))
-        store.log.flush()
-        assert [str(problem) for problem in problems] == [
-            "the run history cannot be written any more: No space left on device"
-        ]
-        assert done == []
-        assert store.history.logs("d/1") == []
-
-
 def test_flushing_a_closed_log_returns() -> None:
     store = Store(None)
     store.close()
     store.log.flush()
-
-
-FULL_DISK = """
-import resource, signal, sys
-from datetime import UTC, datetime
-from pathlib import Path
-from ppacer_nb.model.attempt import LogLine
-from ppacer_nb.model.ids import AttemptKey
-from ppacer_nb.store.store import Store
-from tests.store.events import run_event, T0
-
-problems = []
-store = Store(Path(sys.argv[1]), on_failure=problems.append)
-store.log.events([run_event()])
-store.log.flush()
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-for number in range(20):
-    for _ in range(2000):
-        store.log.line(AttemptKey("d/1", "a", 1), LogLine(T0, "STDOUT", str(number) * 200))
-    store.log.events([run_event(f"d/{number + 2}")])
-store.log.flush()
-print(len(problems), str(problems[0])[:43])
-print(store.history.run("d/1").run_id)
-"""
-
-
-def test_a_full_disk_is_told_once_and_what_was_written_can_still_be_read(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", textwrap.dedent(FULL_DISK), str(tmp_path / "x.duckdb")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert result.stdout.splitlines() == ["1 the run history cannot be written any more:", "d/1"], (
-        result.stderr
-    )
-    with Store(tmp_path / "x.duckdb") as store:
-        assert store.history.run("d/1") is not None
