@@ -39,6 +39,7 @@ from ppacer_nb.model.attempt import (
     Outcome,
     Succeeded,
 )
+from ppacer_nb.model.catchup import Catchup
 from ppacer_nb.model.dag import DagSpec, in_order
 from ppacer_nb.model.durations import Duration, parse_duration
 from ppacer_nb.model.ids import AttemptKey
@@ -315,7 +316,7 @@ def dag_spec(
     options
         Of every task, or by task id.
     **head
-        Further fields of `DagSpec`: ``schedule=...``, ``catchup=True``.
+        Further fields of `DagSpec`: ``schedule=...``; ``catchup`` as `DAG` takes it.
     """
     upstreams: dict[str, list[str]] = {}
     for chain in chains.split(";"):
@@ -335,6 +336,8 @@ def dag_spec(
         )
         for name, waits_for in upstreams.items()
     ]
+    if "catchup" in head:
+        head["catchup"] = Catchup.of(head["catchup"])
     return DagSpec(id, in_order(id, tasks), **head)
 
 

@@ -49,8 +49,8 @@ class Coordinator(Control):
         """
         self._check_pools(dag)
         old = self.dags.get(dag.id)
-        if old is not None and dag.id in self.paused and not _same_points(old.dag, dag):
-            self._pass_over(old, now)
+        if old is not None and old.scheduled and not _same_points(old.dag, dag):
+            self._take_in(old, old.timetable.passed_over(now), now)  # what waits for its turn is in vain
         entry = DagEntry(self._timetable(dag, old, accounted, now), scheduled=scheduled)
         if old is not None:
             entry.active, entry.waiting, entry.last_manual = old.active, old.waiting, old.last_manual
@@ -205,7 +205,7 @@ class Coordinator(Control):
 
     def _pass_over(self, entry: DagEntry, now: datetime) -> None:
         """Account for the points of a pause up to `now`, unless they are caught up."""
-        if entry.scheduled and not entry.dag.catchup:
+        if entry.scheduled and not entry.dag.catchup.is_on:
             self._take_in(entry, entry.timetable.passed_over(now), now)
 
     def _take_in(self, entry: DagEntry, served: Served, now: datetime) -> None:
@@ -254,7 +254,7 @@ class Coordinator(Control):
 
     def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
         super()._fill_freed_place(entry, now)
-        if entry.dag.catchup and entry.next_point is not None and entry.next_point <= now:
+        if entry.dag.catchup.takes_turns and entry.next_point is not None and entry.next_point <= now:
             self._serve_points(entry, now)
 
     def _retry(self, run_id: str, task_id: str, now: datetime) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ppacer_nb.errors import InvalidSchedule
+from ppacer_nb.model.catchup import CatchupMode
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.schedules.protocol import next_point
 from ppacer_nb.status import RunType, ScheduleEventKind
@@ -59,7 +60,7 @@ class Timetable:
         if accounted is not None:
             return cls(dag, accounted, accounted)
         start = dag.start or (dag.schedule.start if dag.schedule is not None else None)
-        if dag.catchup and start is not None:
+        if dag.catchup.is_on and start is not None:
             now = min(now, start - timedelta(microseconds=1))
         return cls(dag, now)
 
@@ -76,18 +77,20 @@ class Timetable:
         return None if point is None or (dag.end is not None and point > dag.end) else point
 
     def due(self, now: datetime, *, most: int) -> Served:
-        """Return what becomes of the points up to `now`, at most `most` runs, and what comes after them.
+        """Return what becomes of the points up to `now`, and what comes after them.
 
-        With catch-up, points wait their turn: those beyond `most` stay unaccounted for, in order.
+        Where the catch-up mode lets points take turns, `most` of them become runs, and those beyond stay
+        unaccounted for, in order.
         """
         decisions: list[Decision] = []
         table: Timetable = self
         try:
             while (point := table.next) is not None and point <= now:
-                late = now - point > ON_TIME
-                if late and not self.dag.catchup:
-                    decision, table = table._skip(point, now - ON_TIME)
-                elif most > 0 or not self.dag.catchup:
+                given_up_before = table._given_up_before(point, now)
+                if point < given_up_before:
+                    decision, table = table._skip(point, given_up_before)
+                elif most > 0 or not self.dag.catchup.takes_turns:
+                    late = now - point > ON_TIME
                     kind = ScheduleEventKind.CAUGHT_UP if late else ScheduleEventKind.REGULAR
                     decision, table = Decision(kind, point, point, 1), table._at(point)
                     most -= 1
@@ -110,6 +113,41 @@ class Timetable:
         except InvalidSchedule as error:  # a schedule of the user's own
             return Served(decisions, table, None, str(error))
 
+    def _given_up_before(self, first: datetime, now: datetime) -> datetime:
+        """Return before when missed points are not run, given the `first` point to decide."""
+        catchup, missed_before = self.dag.catchup, now - ON_TIME
+        match catchup.mode:
+            case CatchupMode.OFF:
+                return missed_before
+            case CatchupMode.LAST if first < missed_before:
+                return self._newest(first, missed_before)
+            case CatchupMode.WINDOW:
+                assert catchup.window is not None
+                return earlier(now, max(catchup.window, ON_TIME))
+        return first
+
+    def _newest(self, first: datetime, until: datetime) -> datetime:
+        """Return the last point before `until`; `first` is one."""
+        newest, table = first, self._at(first)
+        for _ in range(MAX_COUNTED):
+            point = table.next
+            if point is None or point >= until:
+                return newest
+            newest, table = point, table._at(point)
+        return self._searched(newest, until)
+
+    def _searched(self, newest: datetime, until: datetime) -> datetime:
+        """Return the last point before `until` without a look at each; `newest` is one of those."""
+        none_after = until
+        while none_after > newest:
+            middle = newest + (none_after - newest) // 2
+            point = replace(self, after=middle).next
+            if point is not None and point < until:
+                newest = point
+            else:
+                none_after = middle
+        return newest
+
     def _skip(self, first: datetime, until: datetime) -> tuple[Decision, Timetable]:
         """Pass over the points from `first` to before `until`."""
         table, last = self._at(first), first
@@ -123,6 +161,14 @@ class Timetable:
 
     def _at(self, point: datetime) -> Timetable:
         return replace(self, after=point, previous=point)
+
+
+def earlier(now: datetime, span: timedelta) -> datetime:
+    """Return what was `span` before `now`: the beginning of all dates, if that lies before it."""
+    try:
+        return now - span
+    except OverflowError:  # a window of thousands of years
+        return datetime.min.replace(tzinfo=now.tzinfo)
 
 
 _RUN_TYPES = {

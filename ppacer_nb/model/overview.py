@@ -52,6 +52,7 @@ class DagSummary:
     queued_runs: int = 0
     problem: str = ""  #: why its schedule stands still, where it does
     paused: bool = False  #: no scheduled runs of it are made
+    catchup: str = ""  #: which missed points it catches up, "" for none
 
 
 @dataclass(frozen=True, slots=True)

@@ -369,4 +369,5 @@ def _defined(entry: DagEntry, paused: bool) -> DagSummary:
         queued_runs=len(entry.waiting),
         problem=entry.problem,
         paused=paused,
+        catchup=str(dag.catchup) if dag.catchup.is_on else "",
     )

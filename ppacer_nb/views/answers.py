@@ -173,6 +173,8 @@ def _dag_row(dag: DagSummary, reader: Reader) -> tuple[Cell, ...]:
         following = Cell("not defined in this session")
     runs = f"{dag.active_runs}" + (f" + {dag.queued_runs} queued" if dag.queued_runs else "")
     schedule = dag.schedule or "only when triggered"
+    if dag.catchup:
+        schedule += f", catchup {dag.catchup}"
     return (
         *(Cell(dag.dag_id, tooltip=" ".join(dag.tags)), Cell(schedule), following),
         *(Cell(runs), Cell(dag.version), Cell(dag.description)),

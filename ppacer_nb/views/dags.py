@@ -29,7 +29,10 @@ def _shape(task: TaskSpec) -> TaskShape:
 
 
 def _title(dag: DagSpec) -> str:
-    return f"{dag.id} · {dag.schedule}" if dag.schedule is not None else dag.id
+    if dag.schedule is None:
+        return dag.id
+    mode = f" · catchup {dag.catchup}" if dag.catchup.is_on else ""
+    return f"{dag.id} · {dag.schedule}{mode}"
 
 
 def _nodes(

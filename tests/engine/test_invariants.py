@@ -275,7 +275,7 @@ def dags(draw: st.DrawFn) -> DagSpec:
         options={name: draw(task_options()) for name in names},
         max_active_runs=draw(st.integers(1, 3)),
         schedule=draw(st.sampled_from([None, Every(4, last=T0 + timedelta(seconds=30))])),
-        catchup=draw(st.booleans()),
+        catchup=draw(st.sampled_from([False, True, "last", "90s"])),
         timeout=draw(st.sampled_from([None, None, timedelta(seconds=8)])),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ppacer_nb.model.task import TaskOptions
+from ppacer_nb.schedules import every
 from ppacer_nb.status import TriggerRule
 from ppacer_nb.testing import dag_spec
 from ppacer_nb.views.dags import dag_graph
@@ -25,3 +26,13 @@ def test_the_details_of_a_task_are_what_it_works_on_and_its_options(
 ) -> None:
     (node,) = dag_graph(dag_spec("d", "a", options=options)).nodes
     assert node.detail == detail
+
+
+@pytest.mark.parametrize(
+    ("catchup", "mode"), [(False, ""), (True, " · catchup all"), ("7d", " · catchup 7d")]
+)
+def test_the_title_says_the_schedule_and_which_missed_points_are_caught_up(
+    catchup: bool | str, mode: str
+) -> None:
+    dag = dag_spec("d", "a", schedule=every("1h"), catchup=catchup)
+    assert dag_graph(dag).title == f"d · every 1h{mode}"
