@@ -10,7 +10,7 @@ from typing import NoReturn
 from ppacer_nb import commands
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.scheduler.service import DEFAULT_MAX_WORKERS
-from ppacer_nb.status import MARKS
+from ppacer_nb.status import MARKS, CatchupChoice
 
 EPILOG = "Where RUN is asked for, a DAG's id means its latest run, and nothing means the latest of all."
 
@@ -85,6 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
     pause.add_argument("dag", metavar="DAG")
     unpause = add("unpause", "End the pause of a DAG; the points in it are skipped, with catchup caught up.")
     unpause.add_argument("dag", metavar="DAG")
+    catchup = add("catchup", "Decide on points missed while no scheduler ran: run the last, all or none.")
+    catchup.add_argument("dag", metavar="DAG")
+    catchup.add_argument("choice", choices=list(CatchupChoice), metavar="|".join(CatchupChoice))
     resume = add("resume", "Go on with a failed notebook in its held kernel, from the cell that failed.")
     resume.add_argument("run", nargs="?", metavar="RUN")
     resume.add_argument("task", nargs="?", metavar="TASK", help="if kernels of several are held")
@@ -127,6 +130,10 @@ _ARGUMENTS: dict[str, list[Completer]] = {
     "trigger": [_dag_ids],
     "pause": [lambda api, _: [dag.dag_id for dag in api.dags() if not dag.paused]],
     "unpause": [lambda api, _: [dag.dag_id for dag in api.dags() if dag.paused]],
+    "catchup": [
+        lambda api, _: [dag.dag_id for dag in api.dags() if dag.missed],
+        lambda _, __: list(CatchupChoice),
+    ],
     "show": [_run_names],
     "restart": [_run_names],
     "cancel": [_run_names, _defined_task_ids],

@@ -76,6 +76,7 @@ class PpacerMagics(Magics):
             "mark": self._mark,
             "pause": self._pause,
             "unpause": self._unpause,
+            "catchup": self._catchup,
             "resume": self._resume,
             "dashboard": self._show_dashboard,
             "help": self._help,
@@ -229,6 +230,11 @@ class PpacerMagics(Magics):
             (dag,) = (dag for dag in api.dags() if dag.dag_id == given.dag)
         following = commands.reader().when(dag.next_point)
         return note(f"{given.dag} is scheduled again{following and f': next {following}'}.", kind="success")
+
+    def _catchup(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            points = api.catchup(given.dag, given.choice, by=notebook_name())
+        return answers.caught_up(given.dag, given.choice, points, commands.reader())
 
     def _resume(self, given: argparse.Namespace) -> Rendered:
         with self._session.api() as api:

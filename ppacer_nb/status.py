@@ -80,6 +80,14 @@ class ScheduleEventKind(StrEnum):
     MANUALLY_TRIGGERED = "manually_triggered"  #: a run outside the schedule
 
 
+class CatchupChoice(StrEnum):
+    """What somebody decides on points that were missed while no scheduler ran."""
+
+    NONE = "none"  #: they stay skipped
+    LAST = "last"  #: the newest of them is run
+    ALL = "all"  #: each of them is run, in order
+
+
 class TriggerRule(StrEnum):
     """When a task may start, by how its upstream tasks ended. Named as in Airflow."""
 

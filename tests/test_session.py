@@ -254,19 +254,22 @@ def test_the_client_can_steer_runs_and_dags(remote: RemoteScheduler) -> None:
     remote.unpause("sales")
     with pytest.raises(SchedulerError, match="is not paused"):
         remote.unpause("sales")
+    with pytest.raises(SchedulerError, match="no missed points"):
+        remote.catchup("sales", "all")
 
 
 def test_without_a_scheduler_nothing_can_be_steered(remote: RemoteScheduler, tmp_path: Path) -> None:
     (run_id,) = (run.run_id for run in remote.history.runs(dag_id="failing"))
     remote.stop(wait=timedelta(0))
     with OfflineScheduler(tmp_path / "s.duckdb") as offline:
-        asks: list[Callable[[], None]] = [
+        asks: list[Callable[[], object]] = [
             lambda: offline.restart(run_id),
             lambda: offline.clear(run_id, ["rows"]),
             lambda: offline.mark(run_id, "rows", "failed"),
             lambda: offline.cancel_task(run_id, "rows"),
             lambda: offline.pause("sales"),
             lambda: offline.unpause("sales"),
+            lambda: offline.catchup("sales", "all"),
         ]
         for ask in asks:
             with pytest.raises(NotRunning, match=r"no scheduler is running here to .*%ppacer start"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ppacer_nb.engine.commands import Command, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.notifications import notification_of
@@ -18,8 +18,9 @@ from ppacer_nb.engine.timetable import Timetable
 from ppacer_nb.errors import NotFound
 from ppacer_nb.model.attempt import Held
 from ppacer_nb.model.dag import DagSpec, did_you_mean
-from ppacer_nb.model.events import Event, TaskEvent
-from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.events import Event, RunEvent, TaskEvent
+from ppacer_nb.model.ids import AttemptKey, run_id_of
+from ppacer_nb.status import RunState, RunType
 
 
 class PointDue(NamedTuple):
@@ -102,6 +103,34 @@ class Runs:
         except KeyError:
             known = f": there are {', '.join(self.dags)}" if self.dags else ": none is defined yet"
             raise NotFound(f"no DAG {dag_id!r}{did_you_mean(dag_id, self.dags)}{known}.") from None
+
+    def _create_run(
+        self,
+        entry: DagEntry,
+        run_type: RunType,
+        point: datetime,
+        params: Mapping[str, Any],
+        now: datetime,
+        reason: str = "",
+    ) -> None:
+        dag = entry.dag
+        run_id = run_id_of(dag.id, run_type, point)
+        created = RunEvent(
+            run_id=run_id,
+            dag_id=dag.id,
+            run_type=run_type,
+            logical_date=point,
+            version=dag.version,
+            params=params,
+            tasks=len(dag.tasks),
+            state=RunState.QUEUED,
+            at=now,
+            reason=reason,
+        )
+        self.runs[run_id] = RunMachine(dag, created)
+        entry.waiting.append(run_id)
+        self._record(created)
+        self._begin_runs(entry, now)
 
     def _begin_runs(self, entry: DagEntry, now: datetime) -> None:
         while entry.waiting and len(entry.active) < entry.dag.max_active_runs and not self.draining:

@@ -18,6 +18,8 @@ ON_TIME = timedelta(minutes=1)
 #: Missed points are counted one by one up to here; a second's interval missed for a year is not.
 MAX_COUNTED = 10_000
 
+_MICROSECOND = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -61,7 +63,7 @@ class Timetable:
             return cls(dag, accounted, accounted)
         start = dag.start or (dag.schedule.start if dag.schedule is not None else None)
         if dag.catchup.is_on and start is not None:
-            now = min(now, start - timedelta(microseconds=1))
+            now = min(now, start - _MICROSECOND)
         return cls(dag, now)
 
     @property
@@ -72,7 +74,7 @@ class Timetable:
             return None
         after = self.after
         if dag.start is not None:
-            after = max(after, dag.start - timedelta(microseconds=1))
+            after = max(after, dag.start - _MICROSECOND)
         point = next_point(dag.schedule, after, self.previous)
         return None if point is None or (dag.end is not None and point > dag.end) else point
 
@@ -107,7 +109,7 @@ class Timetable:
         table: Timetable = self
         try:
             if (point := self.next) is not None and point <= now:
-                decision, table = self._skip(point, now + timedelta(microseconds=1))
+                decision, table = self._skip(point, now + _MICROSECOND)
                 decisions.append(decision)
             return Served(decisions, table, table.next, "")
         except InvalidSchedule as error:  # a schedule of the user's own
@@ -156,11 +158,34 @@ class Timetable:
             if point is None or point >= until:
                 return Decision(ScheduleEventKind.SKIPPED, first, last, count), table
             table, last = table._at(point), point
-        bound = until - timedelta(microseconds=1)
+        bound = until - _MICROSECOND
         return Decision(ScheduleEventKind.SKIPPED, first, bound, None), replace(self, after=bound)
 
     def _at(self, point: datetime) -> Timetable:
         return replace(self, after=point, previous=point)
+
+
+def points_of(dag: DagSpec, first: datetime, last: datetime, most: int = MAX_COUNTED) -> list[datetime]:
+    """Return the points of `dag` from `first` to `last`, at most `most` and one more.
+
+    Raises
+    ------
+    InvalidSchedule
+        If a schedule of the user's own cannot say.
+    """
+    points: list[datetime] = []
+    table = Timetable(dag, earlier(first, _MICROSECOND))
+    while len(points) <= most and (point := table.next) is not None and point <= last:
+        points.append(point)
+        table = table._at(point)
+    return points
+
+
+def newest_point(dag: DagSpec, first: datetime, last: datetime) -> datetime | None:
+    """Return the last point of `dag` from `first` to `last`, however many there are; None for none."""
+    table = Timetable(dag, earlier(first, _MICROSECOND))
+    point = table.next
+    return None if point is None or point > last else table._newest(point, last + _MICROSECOND)
 
 
 def earlier(now: datetime, span: timedelta) -> datetime:

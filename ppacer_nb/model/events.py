@@ -9,7 +9,7 @@ from typing import Any
 
 from ppacer_nb.model.attempt import ErrorInfo, Files, Held
 from ppacer_nb.model.values import Value
-from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+from ppacer_nb.status import AttemptState, CatchupChoice, RunState, RunType, ScheduleEventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,18 @@ class ScheduleEvent:
     count: int | None  #: None: too many to count
     at: datetime
     run_id: str | None = None
+    missed: bool = False  #: with SKIPPED: nobody decided so, no scheduler ran or the machine slept
+
+
+@dataclass(frozen=True, slots=True)
+class CatchupEvent:
+    """Somebody decided on all points that a DAG had missed by then."""
+
+    dag_id: str
+    choice: CatchupChoice
+    points: tuple[datetime, ...]  #: that are to be run, in order
+    at: datetime
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +93,4 @@ class DagEvent:
 
 
 EventOfRun = RunEvent | TaskEvent
-Event = EventOfRun | ScheduleEvent | DagEvent
+Event = EventOfRun | ScheduleEvent | CatchupEvent | DagEvent

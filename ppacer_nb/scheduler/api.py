@@ -184,6 +184,32 @@ class SchedulerApi(Protocol):
         """
         ...
 
+    def catchup(self, dag_id: str, choice: str, *, by: str = "") -> list[datetime]:
+        """Decide on the points that a DAG without catch-up missed while no scheduler ran.
+
+        Parameters
+        ----------
+        choice
+            "last" runs the newest of them, "all" runs each in order, as far as ``max_active_runs`` leaves
+            room. "none" runs none, and gives up what an earlier choice has not run yet. The points not run
+            stay skipped, and are not offered again.
+
+        Returns
+        -------
+        list of datetime
+            The points that are run. Those that have a scheduled or caught-up run already are not among them.
+
+        Raises
+        ------
+        InvalidOption
+            If it is another choice.
+        NotFound
+            If no DAG of that id is defined.
+        SchedulerError
+            If it missed none, or more than can be caught up.
+        """
+        ...
+
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Let a failed notebook go on from its failed cell, in the kernel that is held for it.
 

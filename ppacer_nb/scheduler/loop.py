@@ -30,7 +30,7 @@ from ppacer_nb.model.attempt import (
     Released,
     Report,
 )
-from ppacer_nb.model.events import DagEvent, Event, RunEvent, TaskEvent
+from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import StopReport
@@ -327,7 +327,7 @@ class SchedulerLoop:
     def _go_on(self, events: Sequence[Event], starts: Sequence[Start]) -> list[Command]:
         """Tell the listeners what they can read now, and begin what may begin."""
         for event in events:
-            if not isinstance(event, DagEvent) and event.run_id is not None:
+            if isinstance(event, RunEvent | TaskEvent | ScheduleEvent) and event.run_id is not None:
                 self._changed.add(event.run_id)
             if not isinstance(event, TaskEvent):
                 self._changed.add(event.dag_id)

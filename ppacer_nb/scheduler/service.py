@@ -24,6 +24,7 @@ from ppacer_nb.model.events import Event, EventOfRun
 from ppacer_nb.model.ids import run_id_of
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.points import PointRange, joined
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
@@ -82,8 +83,10 @@ class Scheduler:
             self._store.close()
             raise
         self._notifier = Notifier(options.receivers, self._note_notification)
+        limits = Limits(options.max_workers, options.pools)
+        coordinator = Coordinator(limits, options.runs_folder, paused)
         self._loop = SchedulerLoop(
-            Coordinator(Limits(options.max_workers, options.pools), options.runs_folder, paused),
+            coordinator,
             self._store.log,
             _executors(options, self._refused.update),
             default_executor=options.default_executor,
@@ -91,6 +94,7 @@ class Scheduler:
             notify=self._notifier.send,
         )
         self._store.log.events(left)
+        coordinator.restore_missed(self.history.missed(), self.history.to_catch_up())
         self._loop.start()
 
     def register(self, dag: DagSpec, *, scheduled: bool = True) -> None:
@@ -130,11 +134,15 @@ class Scheduler:
 
     def dags(self) -> list[DagSummary]:
         """Return all DAGs, also those known from the history only, by id."""
-        defined, paused = self._loop.look(
-            lambda c: ({id: _defined(entry, id in c.paused) for id, entry in c.dags.items()}, set(c.paused))
+        defined, paused, missed = self._loop.look(
+            lambda c: (
+                {id: _defined(entry, c) for id, entry in c.dags.items()},
+                set(c.paused),
+                dict(c.missed),
+            )
         )
         for version in self.history.dag_versions():
-            defined.setdefault(version.dag_id, summary_of(version, paused))
+            defined.setdefault(version.dag_id, summary_of(version, paused, missed))
         return [defined[id] for id in sorted(defined)]
 
     def progress(self, run_id: str) -> list[Progress]:
@@ -213,6 +221,15 @@ class Scheduler:
     def unpause(self, dag_id: str, *, by: str = "") -> None:
         """End the pause of a DAG. See `SchedulerApi.unpause`."""
         self._ask(lambda engine, now: engine.unpause(dag_id, now, by=_who(by)))
+
+    def catchup(self, dag_id: str, choice: str, *, by: str = "") -> list[datetime]:
+        """Decide on the points that a DAG missed while no scheduler ran. See `SchedulerApi.catchup`."""
+
+        def decide(engine: Coordinator, now: datetime) -> tuple[list[datetime], list[Command]]:
+            with_run = self._points_with_run(dag_id, joined(engine.missed.get(dag_id, ())))
+            return engine.catch_up(dag_id, choice, with_run, now, by=_who(by))
+
+        return self._loop.ask(decide)
 
     def end_of(self, run_id: str) -> Future[RunState]:
         """Return the future of how an unfinished run ends; of one that has ended already, its end.
@@ -295,6 +312,15 @@ class Scheduler:
         self._store.log.flush()
         return self.history.events(run_id)
 
+    def _points_with_run(self, dag_id: str, missed: PointRange | None) -> set[datetime]:
+        """Return the points for which a DAG has a scheduled run, or one that caught up."""
+        if missed is None:
+            return set()
+        self._store.log.flush()
+        of_schedule = (RunType.SCHEDULED, RunType.CATCHUP)
+        found = self.history.point_runs(dag_id, missed.first, missed.last)
+        return {run.point for run in found if run.run_type in of_schedule}
+
     def _check_is_new(self, run_id: str) -> None:
         run = self.history.run(run_id)
         if run is not None:
@@ -354,7 +380,7 @@ def _check_executors(dag: DagSpec, options: SchedulerOptions) -> None:
             )
 
 
-def _defined(entry: DagEntry, paused: bool) -> DagSummary:
+def _defined(entry: DagEntry, coordinator: Coordinator) -> DagSummary:
     dag = entry.dag
     return DagSummary(
         dag_id=dag.id,
@@ -368,6 +394,8 @@ def _defined(entry: DagEntry, paused: bool) -> DagSummary:
         active_runs=len(entry.active),
         queued_runs=len(entry.waiting),
         problem=entry.problem,
-        paused=paused,
+        paused=dag.id in coordinator.paused,
+        missed=joined(coordinator.missed.get(dag.id, ())),
+        to_catch_up=len(coordinator.to_catch_up.get(dag.id, ())),
         catchup=str(dag.catchup) if dag.catchup.is_on else "",
     )

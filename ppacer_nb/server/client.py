@@ -154,6 +154,12 @@ class RemoteScheduler:
         """End the pause of a DAG. See `SchedulerApi.unpause`."""
         self._http.post(f"dags/{quote(dag_id)}/unpause", None, {"by": by})
 
+    def catchup(self, dag_id: str, choice: str, *, by: str = "") -> list[datetime]:
+        """Decide on the points that a DAG missed while no scheduler ran. See `SchedulerApi.catchup`."""
+        body = {"choice": choice, "by": by}
+        points: list[datetime] = self._http.post(f"dags/{quote(dag_id)}/catchup", list[datetime], body)
+        return points
+
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Let a failed notebook go on in the kernel that is held for it. See `SchedulerApi.resume`."""
         self._http.post(f"runs/{quote(run_id)}/tasks/{quote(task_id)}/resume", None, {"by": by})

@@ -10,12 +10,12 @@ from typing import Any
 
 from ppacer_nb.model.attempt import ErrorInfo, Files, Held, LogLine
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import DagEvent, Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import CatchupEvent, DagEvent, Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.history import TaskShape
 from ppacer_nb.model.ids import AttemptKey, dag_id_of
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.values import Value
-from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+from ppacer_nb.status import AttemptState, CatchupChoice, RunState, RunType, ScheduleEventKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -50,6 +50,9 @@ def event_row(seq: int, event: Event) -> Row:
     if isinstance(event, DagEvent):
         state, detail = _DAG_STATES[event.paused], _json({"reason": event.reason})
         return (seq, ts, "dag", event.dag_id, None, None, None, state, detail, None)
+    if isinstance(event, CatchupEvent):
+        detail = _json({"by": event.by, "points": [_micros(point) for point in event.points]})
+        return (seq, ts, "catchup", event.dag_id, None, None, None, event.choice.value, detail, None)
     detail = _schedule_detail(event)
     return (seq, ts, "schedule", event.dag_id, event.run_id, None, None, event.kind.value, detail, None)
 
@@ -110,7 +113,11 @@ def event_of(row: Row) -> Event:
         return DagEvent(dag_id, state == _DAG_STATES[True], at, detail["reason"])
     if kind == "schedule":
         first, last = _instant(detail["first"]), _instant(detail["last"])
-        return ScheduleEvent(dag_id, ScheduleEventKind(state), first, last, detail["count"], at, run_id)
+        kind, missed = ScheduleEventKind(state), detail.get("missed", False)
+        return ScheduleEvent(dag_id, kind, first, last, detail["count"], at, run_id, missed)
+    if kind == "catchup":
+        points = tuple(_instant(point) for point in detail["points"])
+        return CatchupEvent(dag_id, CatchupChoice(state), points, at, detail["by"])
     return RunEvent(
         run_id=run_id,
         dag_id=dag_id,
@@ -201,7 +208,8 @@ def _run_detail(event: RunEvent) -> str:
 
 
 def _schedule_detail(event: ScheduleEvent) -> str:
-    return _json({"first": _micros(event.first), "last": _micros(event.last), "count": event.count})
+    detail = {"first": _micros(event.first), "last": _micros(event.last), "count": event.count}
+    return _json({**detail, "missed": True} if event.missed else detail)
 
 
 def _json(value: Any) -> str:

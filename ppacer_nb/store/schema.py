@@ -254,8 +254,24 @@ LEFT JOIN (SELECT dag_id, arg_max(event, seq) AS event FROM dag_events GROUP BY 
 GROUP BY dag_id;
 """
 
+# Points that were missed are told from those skipped on purpose, and people decide what becomes of them.
+_CATCHING_UP = """
+CREATE OR REPLACE VIEW schedule_events AS
+SELECT seq, ts, dag_id, state AS event, run_id,
+       make_timestamp((detail->>'first')::BIGINT) AS first_point,
+       make_timestamp((detail->>'last')::BIGINT) AS last_point,
+       (detail->>'count')::BIGINT AS points,
+       coalesce((detail->>'missed')::BOOLEAN, false) AS missed
+FROM events WHERE kind = 'schedule';
+
+CREATE VIEW catchup_events AS
+SELECT seq, ts, dag_id, state AS choice, detail->>'by' AS decided_by,
+       [make_timestamp(point) FOR point IN (detail->'points')::BIGINT[]] AS points
+FROM events WHERE kind = 'catchup';
+"""
+
 #: The n-th entry brings a store from schema n to schema n + 1. Entries are added, never changed.
-MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING, _CONTROL)
+MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING, _CONTROL, _CATCHING_UP)
 
 #: The schema that this version of ppacer_nb reads and writes.
 SCHEMA = len(MIGRATIONS)

@@ -17,7 +17,8 @@ from ppacer_nb.model.history import (
     latest_states,
 )
 from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo, StopReport
-from ppacer_nb.status import AttemptState, RunState
+from ppacer_nb.model.points import PointRange
+from ppacer_nb.status import AttemptState, CatchupChoice, RunState
 from ppacer_nb.views.dags import run_graph
 from ppacer_nb.views.format import format_age, format_elapsed, format_when
 from ppacer_nb.views.page import log_lines, note
@@ -59,6 +60,7 @@ def status(
         note(f"{module} is not preloaded, and imported by each task that needs it: {why}.", kind="warning")
         for module, why in info.not_preloaded.items()
     ]
+    parts += missed_notes(dags, reader)
     cells = [(Cell(str(counts.get(state, 0)))) for state in RunState]
     columns = [Column(state.value, "right") for state in RunState]
     if info.running:
@@ -69,6 +71,40 @@ def status(
         parts.append(_held_table(info.held, reader))
     parts.append(dag_table(dags, reader))
     return combine(*parts)
+
+
+def missed_notes(dags: Sequence[DagSummary], reader: Reader) -> list[Rendered]:
+    """Say which points were missed while no scheduler ran, and what can be done about it."""
+    offers = [
+        note(
+            f"{dag.dag_id}: {_missed_text(dag.missed, reader)} while no scheduler ran.",
+            kind="warning",
+            hint=f"%ppacer catchup {dag.dag_id} last|all|none  runs the last of them, all, or none",
+        )
+        for dag in dags
+        if dag.missed is not None
+    ]
+    waiting = [
+        note(f"{dag.dag_id}: {_count(dag.to_catch_up, 'missed point')} to catch up when there is room.")
+        for dag in dags
+        if dag.to_catch_up
+    ]
+    return offers + waiting
+
+
+def caught_up(dag_id: str, choice: str, points: Sequence[datetime], reader: Reader) -> Rendered:
+    """Answer ``%ppacer catchup``."""
+    if choice == CatchupChoice.NONE:
+        return note(f"The missed points of {dag_id} stay skipped.")
+    if not points:
+        return note(f"No point of {dag_id} is run: each has a run already, or its schedule knows it no more.")
+    span = f"from {reader.when(points[0])} to {reader.when(points[-1])}"
+    text = span if len(points) > 1 else f"of {reader.when(points[0])}"
+    return note(
+        f"{_count(len(points), 'run')} of {dag_id} {text}, in order, as there is room.",
+        kind="success",
+        hint=f"%ppacer runs {dag_id}",
+    )
 
 
 def dag_table(dags: Sequence[DagSummary], reader: Reader) -> Rendered:
@@ -272,6 +308,17 @@ def _is_numeric(result: QueryResult, column: int) -> bool:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
+
+
+def _missed_text(missed: PointRange, reader: Reader) -> str:
+    count = "too many points to count" if missed.count is None else _count(missed.count, "point")
+    if missed.count == 1:
+        return f"{count} missed, {reader.when(missed.first)},"
+    return f"{count} missed from {reader.when(missed.first)} to {reader.when(missed.last)}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _tasks(count: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,15 @@ from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
 from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Job, Outcome, Skipped, Succeeded
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import (
+    CatchupEvent,
+    DagEvent,
+    Event,
+    EventOfRun,
+    RunEvent,
+    ScheduleEvent,
+    TaskEvent,
+)
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.values import Value
 
@@ -119,6 +127,13 @@ class Bench:
     def unpause(self, dag_id: str = "d") -> None:
         self._take(self.engine.unpause(dag_id, self.now, by="test"))
 
+    def catch_up(
+        self, choice: str, *, dag_id: str = "d", with_run: Collection[datetime] = ()
+    ) -> list[datetime]:
+        points, commands = self.engine.catch_up(dag_id, choice, with_run, self.now, by="test")
+        self._take(commands)
+        return points
+
     def history(self, run_id: str) -> list[EventOfRun]:
         """As the scheduler does: the history of a run that has ended comes from the store."""
         events = [e for e in self.events if isinstance(e, RunEvent | TaskEvent) and e.run_id == run_id]
@@ -154,14 +169,8 @@ class Bench:
 
 def _short(command: Command) -> str:
     match command:
-        case Record(RunEvent(state=state)):
-            return f"run {state}"
-        case Record(TaskEvent(task_id=task_id, attempt=attempt, state=state)):
-            return f"{task_id}:{attempt} {state}"
-        case Record(ScheduleEvent(kind=kind, count=count)):
-            return f"{kind} {count}"
-        case Record(DagEvent(paused=paused)):
-            return "paused" if paused else "unpaused"
+        case Record(event):
+            return _short_event(event)
         case Start(job):
             return f"start {job.task.id}:{job.run.attempt}"
         case Stop(key, timed_out):
@@ -173,3 +182,18 @@ def _short(command: Command) -> str:
         case Notify(notification):
             return f"notify {notification.kind}"
     raise AssertionError(command)
+
+
+def _short_event(event: Event) -> str:
+    match event:
+        case RunEvent(state=state):
+            return f"run {state}"
+        case TaskEvent(task_id=task_id, attempt=attempt, state=state):
+            return f"{task_id}:{attempt} {state}"
+        case ScheduleEvent(kind=kind, count=count):
+            return f"{kind} {count}"
+        case CatchupEvent(choice=choice):
+            return f"catch up {choice}"
+        case DagEvent(paused=paused):
+            return "paused" if paused else "unpaused"
+    raise AssertionError(event)
