@@ -86,6 +86,10 @@ class CatchingUp(Control):
                 return [newest]
         return []
 
+    def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
+        super()._fill_freed_place(entry, now)
+        self._catch_up(entry, now)
+
     def _catch_up(self, entry: DagEntry, now: datetime) -> None:
         """Make runs of the points that were chosen, while there is room."""
         dag_id = entry.dag.id

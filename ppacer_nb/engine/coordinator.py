@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ppacer_nb.engine.catching_up import CatchingUp
+from ppacer_nb.engine.backfills import Backfills
 from ppacer_nb.engine.commands import Command, Release, Stop
 from ppacer_nb.engine.run_machine import RunMachine
 from ppacer_nb.engine.runs import DagEntry, PointDue, RetryDue, RunOverdue
@@ -26,7 +26,7 @@ from ppacer_nb.model.points import PointRange
 from ppacer_nb.status import AttemptState, RunType, ScheduleEventKind
 
 
-class Coordinator(CatchingUp):
+class Coordinator(Backfills):
     """Decides for all DAGs of one scheduler."""
 
     @property
@@ -59,6 +59,7 @@ class Coordinator(CatchingUp):
         self.dags[dag.id] = entry
         self._begin_runs(entry, now)  # this version may have more room
         self._catch_up(entry, now)
+        self._serve_backfill(entry, now)
         if scheduled:
             self._serve_points(entry, now)
         return self._commands(now)
@@ -234,7 +235,6 @@ class Coordinator(CatchingUp):
 
     def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
         super()._fill_freed_place(entry, now)
-        self._catch_up(entry, now)
         if entry.dag.catchup.takes_turns and entry.next_point is not None and entry.next_point <= now:
             self._serve_points(entry, now)
 

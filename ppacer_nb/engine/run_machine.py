@@ -232,7 +232,11 @@ class RunMachine:
         """The run goes on after its end, maybe on another version of its DAG."""
         self.early_end = self._began_at = None
         self.created = replace(
-            self.created, version=event.version, tasks=event.tasks, restarts=event.restarts
+            self.created,
+            version=event.version,
+            params=event.params,
+            tasks=event.tasks,
+            restarts=event.restarts,
         )
         for task in self.tasks.values():
             if task.state is not None and not task.has_ended:  # its scheduler died before its retry was due

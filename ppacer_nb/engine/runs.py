@@ -113,10 +113,22 @@ class Runs:
         now: datetime,
         reason: str = "",
     ) -> None:
-        dag = entry.dag
-        run_id = run_id_of(dag.id, run_type, point)
+        """Make a run that takes its turn among those of its DAG."""
+        machine = self._new_run(entry.dag, run_type, point, params, now, reason)
+        entry.waiting.append(machine.run_id)
+        self._begin_runs(entry, now)
+
+    def _new_run(
+        self,
+        dag: DagSpec,
+        run_type: RunType,
+        point: datetime,
+        params: Mapping[str, Any],
+        now: datetime,
+        reason: str,
+    ) -> RunMachine:
         created = RunEvent(
-            run_id=run_id,
+            run_id=run_id_of(dag.id, run_type, point),
             dag_id=dag.id,
             run_type=run_type,
             logical_date=point,
@@ -127,10 +139,9 @@ class Runs:
             at=now,
             reason=reason,
         )
-        self.runs[run_id] = RunMachine(dag, created)
-        entry.waiting.append(run_id)
+        machine = self.runs[created.run_id] = RunMachine(dag, created)
         self._record(created)
-        self._begin_runs(entry, now)
+        return machine
 
     def _begin_runs(self, entry: DagEntry, now: datetime) -> None:
         while entry.waiting and len(entry.active) < entry.dag.max_active_runs and not self.draining:

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from ppacer_nb.model.attempt import ErrorInfo, Files, Held
+from ppacer_nb.model.backfill import BackfillOrder
 from ppacer_nb.model.values import Value
-from ppacer_nb.status import AttemptState, CatchupChoice, RunState, RunType, ScheduleEventKind
+from ppacer_nb.status import AttemptState, BackfillState, CatchupChoice, RunState, RunType, ScheduleEventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class ScheduleEvent:
     at: datetime
     run_id: str | None = None
     missed: bool = False  #: with SKIPPED: nobody decided so, no scheduler ran or the machine slept
+    backfill_id: str = ""  #: with BACKFILLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,18 @@ class CatchupEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class BackfillEvent:
+    """A backfill began or changed its state."""
+
+    backfill_id: str
+    dag_id: str
+    state: BackfillState
+    at: datetime
+    reason: str = ""  #: who asked for it
+    order: BackfillOrder | None = None  #: with the first
+
+
+@dataclass(frozen=True, slots=True)
 class DagEvent:
     """Somebody paused a DAG, or ended its pause."""
 
@@ -93,4 +107,4 @@ class DagEvent:
 
 
 EventOfRun = RunEvent | TaskEvent
-Event = EventOfRun | ScheduleEvent | CatchupEvent | DagEvent
+Event = EventOfRun | ScheduleEvent | CatchupEvent | BackfillEvent | DagEvent

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from ppacer_nb.errors import NotRunning
+from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.history import DagVersion
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.model.points import PointRange, joined
@@ -96,6 +97,37 @@ class OfflineScheduler:
     def catchup(self, dag_id: str, choice: str, *, by: str = "") -> list[datetime]:
         """Raise NotRunning."""
         _not_running("catch up a DAG")
+
+    def backfills(self) -> list[BackfillRecord]:
+        """Return the latest backfills, the newest first, with how far they have come."""
+        return self.history.backfills()
+
+    def backfill(
+        self,
+        dag_id: str,
+        first: date | str,
+        last: date | str,
+        *,
+        rerun: str = "none",
+        concurrency: int = 1,
+        params: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        by: str = "",
+    ) -> BackfillPlan:
+        """Raise NotRunning."""
+        _not_running("run a backfill")
+
+    def pause_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("pause a backfill")
+
+    def resume_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("resume a backfill")
+
+    def cancel_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("cancel a backfill")
 
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Raise NotRunning."""

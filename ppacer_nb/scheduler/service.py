@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ppacer_nb.engine.backfill import points_to_fill
 from ppacer_nb.engine.commands import Command
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
@@ -19,6 +20,7 @@ from ppacer_nb.engine.runs import DagEntry
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
+from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord, request_of, span_of
 from ppacer_nb.model.dag import DagSpec, did_you_mean
 from ppacer_nb.model.events import Event, EventOfRun
 from ppacer_nb.model.ids import run_id_of
@@ -92,9 +94,13 @@ class Scheduler:
             default_executor=options.default_executor,
             clock=self._clock,
             notify=self._notifier.send,
+            recall=self.history.events,
         )
         self._store.log.events(left)
         coordinator.restore_missed(self.history.missed(), self.history.to_catch_up())
+        self._store.log.flush()  # so that the ends of their runs are among their events
+        for events in self.history.open_backfills():
+            coordinator.restore_backfill(events)
         self._loop.start()
 
     def register(self, dag: DagSpec, *, scheduled: bool = True) -> None:
@@ -230,6 +236,48 @@ class Scheduler:
             return engine.catch_up(dag_id, choice, with_run, now, by=_who(by))
 
         return self._loop.ask(decide)
+
+    def backfills(self) -> list[BackfillRecord]:
+        """Return the latest backfills, the newest first, with how far they have come."""
+        self._store.log.flush()
+        return self.history.backfills()
+
+    def backfill(
+        self,
+        dag_id: str,
+        first: date | str,
+        last: date | str,
+        *,
+        rerun: str = "none",
+        concurrency: int = 1,
+        params: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        by: str = "",
+    ) -> BackfillPlan:
+        """Run a DAG for all its points of a range of dates. See `SchedulerApi.backfill`."""
+        dag, now = self._loop.ask(lambda engine, now: ((engine.dag_of(dag_id), now), []))
+        span = span_of(first, last, dag.timezone, dag_id)
+        request = request_of(dag_id, span, rerun, concurrency, params or {})
+        points = points_to_fill(dag, *span, now)  # here, as the loop has better things to do
+
+        def decide(engine: Coordinator, now: datetime) -> tuple[BackfillPlan, list[Command]]:
+            self._store.log.flush()
+            runs = self.history.point_runs(dag_id, *span)
+            return engine.backfill(dag_id, request, points, runs, now, by=_who(by), dry_run=dry_run)
+
+        return self._loop.ask(decide)
+
+    def pause_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Begin no more runs of a DAG's backfill. See `SchedulerApi.pause_backfill`."""
+        self._ask(lambda engine, now: engine.pause_backfill(dag_id, now, by=_who(by)))
+
+    def resume_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Let a paused backfill go on. See `SchedulerApi.resume_backfill`."""
+        self._ask(lambda engine, now: engine.resume_backfill(dag_id, now, by=_who(by)))
+
+    def cancel_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """End a backfill for good. See `SchedulerApi.cancel_backfill`."""
+        self._ask(lambda engine, now: engine.cancel_backfill(dag_id, now, by=_who(by)))
 
     def end_of(self, run_id: str) -> Future[RunState]:
         """Return the future of how an unfinished run ends; of one that has ended already, its end.

@@ -14,11 +14,12 @@ import duckdb
 
 from ppacer_nb.errors import StoreError
 from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
-from ppacer_nb.model.events import EventOfRun
+from ppacer_nb.model.backfill import BackfillRecord
+from ppacer_nb.model.events import Event, EventOfRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.points import PointRange, PointRun
 from ppacer_nb.model.values import Value
-from ppacer_nb.status import AttemptState, RunState, RunType
+from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
 from ppacer_nb.store.codec import event_of, task_shapes, to_timestamp
 
 _RUNS = """
@@ -80,6 +81,12 @@ SELECT dag_id, point FROM chosen
 ANTI JOIN (SELECT dag_id, first_point AS point FROM schedule_events WHERE event = 'caught_up') AS served
 USING (dag_id, point)
 ORDER BY dag_id, point
+"""
+
+_BACKFILLS = """
+SELECT backfill_id, dag_id, state, first_date, last_date, runs, succeeded, failed, concurrency, created_at,
+       ended_at, reason
+FROM backfills ORDER BY seq DESC LIMIT ?
 """
 
 _POINT_RUNS = """
@@ -187,6 +194,17 @@ class History:
         for dag_id, point in self._rows(_TO_CATCH_UP):
             found.setdefault(dag_id, []).append(point.replace(tzinfo=UTC))
         return found
+
+    def backfills(self, *, limit: int = 20) -> list[BackfillRecord]:
+        """Return the latest backfills, the newest first, with how far they have come."""
+        return [_backfill(row) for row in self._rows(_BACKFILLS, [limit])]
+
+    def open_backfills(self) -> list[list[Event]]:
+        """Return, of each backfill that has not ended, its events and those of its DAG's runs since."""
+        sql = "SELECT dag_id, seq FROM backfills WHERE state IN ('running', 'paused') ORDER BY seq"
+        events = """SELECT * FROM events WHERE dag_id = ? AND seq >= ? AND kind <> 'task'
+                    AND (kind <> 'schedule' OR state = 'backfilled') ORDER BY seq"""
+        return [[event_of(row) for row in self._rows(events, begun)] for begun in self._rows(sql)]
 
     def point_runs(self, dag_id: str, first: datetime, last: datetime) -> list[PointRun]:
         """Return the runs of a DAG with logical dates from `first` to `last`, in their order."""
@@ -300,6 +318,24 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
         tasks_done=done,
         tasks_failed=failed,
         restarts=restarts,
+    )
+
+
+def _backfill(row: tuple[Any, ...]) -> BackfillRecord:
+    id, dag_id, state, first, last, runs, succeeded, failed, concurrency, created_at, ended_at, reason = row
+    return BackfillRecord(
+        backfill_id=id,
+        dag_id=dag_id,
+        state=BackfillState(state),
+        first=first.replace(tzinfo=UTC),
+        last=last.replace(tzinfo=UTC),
+        runs=runs,
+        succeeded=succeeded,
+        failed=failed,
+        concurrency=concurrency,
+        created_at=created_at.replace(tzinfo=UTC),
+        ended_at=_utc(ended_at),
+        reason=reason,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from ppacer_nb.model.attempt import LogLine
+from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord, Why
 from ppacer_nb.model.history import (
     AttemptRecord,
     DagVersion,
@@ -26,6 +27,13 @@ from ppacer_nb.views.svg import to_html
 from ppacer_nb.views.tables import Cell, Column, Rendered, Table, combine, render
 
 _SHOWN_ERROR_LINES = 40
+_LISTED_POINTS = 10
+_SKIPPED: dict[Why, str] = {
+    "succeeded": "left out: succeeded",
+    "failed": "left out: failed (--rerun failed)",
+    "unfinished": "left out: unfinished",
+    "to come": "left out: its schedule comes to it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ def status(
     reader: Reader,
     *,
     here: bool,
+    backfills: Sequence[BackfillRecord] = (),
 ) -> Rendered:
     """Answer ``%ppacer status``; `here` says whether the scheduler lives in the reader's own kernel."""
     parts = [note(_running_text(info, reader, here=here), kind="success" if info.running else "warning")]
@@ -69,6 +78,8 @@ def status(
     parts.append(render(Table("Runs", tuple(columns), (tuple(cells),))))
     if info.held:
         parts.append(_held_table(info.held, reader))
+    if backfills:
+        parts.append(backfill_table(backfills, reader))
     parts.append(dag_table(dags, reader))
     return combine(*parts)
 
@@ -104,6 +115,70 @@ def caught_up(dag_id: str, choice: str, points: Sequence[datetime], reader: Read
         f"{_count(len(points), 'run')} of {dag_id} {text}, in order, as there is room.",
         kind="success",
         hint=f"%ppacer runs {dag_id}",
+    )
+
+
+def backfill_plan(plan: BackfillPlan, reader: Reader) -> Rendered:
+    """Answer ``%ppacer backfill DAG FROM TO``: what is run, and what is left out."""
+    runs = _count(len(plan.points), "run")
+    if plan.backfill_id:
+        head = note(
+            f"The backfill of {plan.dag_id} begins: {runs}, {plan.concurrency} at a time.",
+            kind="success",
+            hint=f"%ppacer backfill {plan.dag_id} pause|resume|cancel",
+        )
+    elif plan.points:
+        head = note(f"The backfill of {plan.dag_id} would make {runs}, {plan.concurrency} at a time.")
+    else:
+        head = note(f"There is nothing to run for {plan.dag_id}.", hint="--rerun failed|all runs dates again")
+    rows = [_plan_row("run", plan.points, reader)] if plan.points else []
+    for why, what in _SKIPPED.items():
+        points = [skipped.point for skipped in plan.skipped if skipped.why == why]
+        if points:
+            rows.append(_plan_row(what, points, reader))
+    columns = (
+        Column("what"),
+        Column("points", "right"),
+        Column("from"),
+        Column("to"),
+        Column("logical dates"),
+    )
+    return combine(head, render(Table("", columns, tuple(rows))))
+
+
+def backfill_table(backfills: Sequence[BackfillRecord], reader: Reader) -> Rendered:
+    """Answer ``%ppacer backfill``: how far backfills have come."""
+    columns = (
+        *(Column("DAG"), Column("state"), Column("progress", "right"), Column("failed", "right")),
+        *(
+            Column("from"),
+            Column("to"),
+            Column("at a time", "right"),
+            Column("begun", "right"),
+            Column("why"),
+        ),
+    )
+    rows = tuple(
+        (
+            Cell(b.dag_id),
+            Cell(b.state.value),
+            Cell(f"{b.done:,} of {b.runs:,}", progress=b.done / b.runs if b.runs else 1.0),
+            Cell(str(b.failed)),
+            *(Cell(reader.when(b.first)), Cell(reader.when(b.last))),
+            *(Cell(str(b.concurrency)), Cell(reader.age(b.created_at)), Cell(b.reason)),
+        )
+        for b in backfills
+    )
+    footer = "" if backfills else "%ppacer backfill DAG FROM TO runs a DAG for a range of dates."
+    return render(Table("Backfills", columns, rows, footer))
+
+
+def _plan_row(what: str, points: Sequence[datetime], reader: Reader) -> tuple[Cell, ...]:
+    listed = [reader.when(point) for point in points[:_LISTED_POINTS]]
+    more = ", ..." if len(points) > _LISTED_POINTS else ""
+    return (
+        *(Cell(what), Cell(f"{len(points):,}")),
+        *(Cell(reader.when(points[0])), Cell(reader.when(points[-1])), Cell(", ".join(listed) + more)),
     )
 
 

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
+from ppacer_nb.engine.backfill import points_to_fill
+from ppacer_nb.engine.commands import Command, Keep, Notify, Recall, Record, Release, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
 from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Job, Outcome, Skipped, Succeeded
+from ppacer_nb.model.backfill import BackfillPlan, request_of
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.events import (
+    BackfillEvent,
     CatchupEvent,
     DagEvent,
     Event,
@@ -23,6 +26,7 @@ from ppacer_nb.model.events import (
     TaskEvent,
 )
 from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.points import PointRun
 from ppacer_nb.model.values import Value
 
 T0 = datetime(2026, 11, 23, 5, 15, tzinfo=UTC)
@@ -134,6 +138,34 @@ class Bench:
         self._take(commands)
         return points
 
+    def backfill(
+        self,
+        first: datetime,
+        last: datetime,
+        *,
+        runs: Sequence[PointRun] = (),
+        rerun: str = "none",
+        concurrency: int = 1,
+        params: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+    ) -> BackfillPlan:
+        request = request_of("d", (first, last), rerun, concurrency, params or {})
+        points = points_to_fill(self.engine.dag_of("d"), first, last, self.now)
+        plan, commands = self.engine.backfill(
+            "d", request, points, runs, self.now, by="test", dry_run=dry_run
+        )
+        self._take(commands)
+        return plan
+
+    def steer_backfill(self, wish: str, dag_id: str = "d") -> None:
+        """Pause, resume or cancel it."""
+        self._take(getattr(self.engine, f"{wish}_backfill")(dag_id, self.now, by="test"))
+
+    def point_runs(self) -> list[PointRun]:
+        """As the store says them."""
+        runs = {e.run_id: e for e in self.events if isinstance(e, RunEvent)}
+        return [PointRun(e.logical_date, e.run_type, e.state) for e in runs.values()]
+
     def history(self, run_id: str) -> list[EventOfRun]:
         """As the scheduler does: the history of a run that has ended comes from the store."""
         events = [e for e in self.events if isinstance(e, RunEvent | TaskEvent) and e.run_id == run_id]
@@ -162,6 +194,10 @@ class Bench:
             match command:
                 case Record(event):
                     self.events.append(event)
+                case Recall(run_id):
+                    of_run = (e for e in self.events if isinstance(e, RunEvent | TaskEvent))
+                    history = [e for e in of_run if e.run_id == run_id]
+                    self._take(self.engine.recalled(run_id, history, self.now))
                 case Start(job):
                     self.jobs.append(job)
                     self.running[job.key] = None
@@ -175,6 +211,8 @@ def _short(command: Command) -> str:
             return f"start {job.task.id}:{job.run.attempt}"
         case Stop(key, timed_out):
             return f"{'time out' if timed_out else 'stop'} {key.task_id}:{key.attempt}"
+        case Recall():
+            return "recall"
         case Keep(key):
             return f"keep {key.task_id}:{key.attempt}"
         case Release(key):
@@ -192,6 +230,8 @@ def _short_event(event: Event) -> str:
             return f"{task_id}:{attempt} {state}"
         case ScheduleEvent(kind=kind, count=count):
             return f"{kind} {count}"
+        case BackfillEvent(state=state):
+            return f"backfill {state}"
         case CatchupEvent(choice=choice):
             return f"catch up {choice}"
         case DagEvent(paused=paused):
