@@ -175,6 +175,12 @@ def test_sql_shows_a_table_and_keeps_rows(shell: Shell) -> None:
         ("%ppacer mark sales rows skipped", "invalid choice: 'skipped'"),
         ("%ppacer pause saels", "did you mean 'sales'?"),
         ("%ppacer unpause sales", "DAG 'sales' is not paused"),
+        ("%ppacer backfill sales 2026-11-01", "%ppacer backfill sales FROM TO"),
+        ("%ppacer backfill sales cancel", "no backfill of DAG 'sales' is under way"),
+        ("%ppacer backfill sales 2026-11-01 2026-11-02", "DAG 'sales' has no schedule"),
+        ("%ppacer backfill sales 2026-11-02 2026-11-01", "ends before it begins"),
+        ("%ppacer backfill sales yesterday today", "is 'yesterday': give a date"),
+        ("%ppacer backfill saels 2026-11-01 2026-11-02", "did you mean 'sales'?"),
         ("%ppacer catchup sales some", "invalid choice: 'some'"),
         ("%ppacer catchup sales all", "DAG 'sales' has no missed points"),
         ("%ppacer runs -n 0", "too few"),
@@ -380,6 +386,44 @@ def test_missed_points_are_let_go_for_good(shell: Shell) -> None:
     assert "The missed points of sales stay skipped" in shell.run("%ppacer catchup sales none")
     for command in ("stop", "status", "start"):
         assert "point missed" not in shell.run(f"%ppacer {command}")
+
+
+def test_a_backfill_is_previewed_begun_and_followed(shell: Shell) -> None:
+    sales_dag(schedule="0 6 * * *")
+    shell.run("%ppacer start --executor thread")
+    asked = "%ppacer backfill sales 2025-11-01 2025-11-05"
+    shown = shell.run(f"{asked} --dry-run city=Lodz --concurrency 2")
+    assert "The backfill of sales would make 5 runs, 2 at a time" in shown
+    shown = shell.run(f"{asked} --concurrency=2 city=Lodz")
+    assert "The backfill of sales begins: 5 runs, 2 at a time" in shown
+    assert re.search(r"\d of 5", shown)
+    scheduler = _magics(shell)._session.scheduler
+    assert scheduler is not None
+    for day in range(1, 6):
+        assert wait_for_end(shell, f"sales/backfill-2025110{day}T060000Z") == "success"
+    assert "5 of 5" in shell.run("%ppacer backfill")
+    assert {run.params["city"] for run in scheduler.history.runs()} == {"Lodz"}
+    shown = shell.run(f"{asked} city=Lodz")
+    assert "There is nothing to run for sales" in shown
+    assert "left out: succeeded" in shown
+
+
+def test_a_backfill_is_paused_resumed_and_cancelled(shell: Shell) -> None:
+    waiting_dag(schedule="0 6 * * *")
+    shell.run("%ppacer start --executor thread")
+    shell.run("%ppacer backfill waiting 2025-11-01 2025-11-05T12:00")
+    run_id = begun.get(timeout=20)
+    assert run_id == "waiting/backfill-20251101T060000Z"
+    assert "0 of 5" in shell.run("%ppacer status")
+    with provisionalcompleter():
+        line = "%ppacer backfill waiting "
+        found = [c.text for c in shell.shell.Completer.completions(line, len(line))]
+        assert sorted(found) == ["cancel", "pause", "resume"]
+    for wish, said in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        assert said in shell.run(f"%ppacer backfill waiting {wish}")
+    may_go_on.set()
+    assert wait_for_end(shell, run_id) == "cancelled"
+    assert "Backfills" not in shell.run("%ppacer status")
 
 
 @pytest.mark.timeout(60)
