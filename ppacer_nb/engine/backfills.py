@@ -31,6 +31,7 @@ class Backfills(CatchingUp):
     def __init__(self, limits: Limits, runs_folder: Path, paused: Collection[str] = ()) -> None:
         super().__init__(limits, runs_folder, paused)
         self.backfills: dict[str, Backfill] = {}  #: by DAG: its latest, as far as it is known here
+        self._last_ids: dict[str, datetime] = {}  # by DAG: the instant that its latest one is named after
 
     def restore_backfill(self, events: Sequence[Event]) -> None:
         """Take in a backfill that has not ended, by all its events and those of its DAG's runs since.
@@ -85,7 +86,7 @@ class Backfills(CatchingUp):
             raise SchedulerError(f"the scheduler is stopping: no backfill of {dag_id!r} begins.")
         if not order.points:
             return plan, []
-        plan = replace(plan, backfill_id=_free_id(dag_id, now, latest))
+        plan = replace(plan, backfill_id=self._free_id(dag_id, now))
         asked = BackfillEvent(
             plan.backfill_id, dag_id, BackfillState.RUNNING, now, f"asked for by {by}", order
         )
@@ -198,6 +199,13 @@ class Backfills(CatchingUp):
         super()._fill_freed_place(entry, now)
         self._serve_backfill(entry, now)
 
+    def _free_id(self, dag_id: str, now: datetime) -> str:
+        """Return an id that spells `now`, or the first instant after it that no backfill is named after."""
+        if (last := self._last_ids.get(dag_id)) is not None:
+            now = max(now, last + timedelta(microseconds=1))
+        self._last_ids[dag_id] = now
+        return f"{dag_id}/{stamp(now)}"
+
     def _open_backfill(self, dag_id: str) -> Backfill:
         backfill = self.backfills.get(dag_id)
         if backfill is None or not backfill.is_open:
@@ -212,11 +220,3 @@ class Backfills(CatchingUp):
 
 def _now_is(backfill: Backfill, state: BackfillState, now: datetime, reason: str) -> BackfillEvent:
     return BackfillEvent(backfill.id, backfill.dag_id, state, now, reason)
-
-
-def _free_id(dag_id: str, now: datetime, latest: Backfill | None) -> str:
-    id = f"{dag_id}/{stamp(now)}"
-    while latest is not None and latest.id == id:
-        now += timedelta(microseconds=1)
-        id = f"{dag_id}/{stamp(now)}"
-    return id

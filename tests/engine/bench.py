@@ -194,13 +194,14 @@ class Bench:
             match command:
                 case Record(event):
                     self.events.append(event)
-                case Recall(run_id):
-                    of_run = (e for e in self.events if isinstance(e, RunEvent | TaskEvent))
-                    history = [e for e in of_run if e.run_id == run_id]
-                    self._take(self.engine.recalled(run_id, history, self.now))
                 case Start(job):
                     self.jobs.append(job)
                     self.running[job.key] = None
+        for command in commands:  # when all the records are on disk
+            if isinstance(command, Recall):
+                of_run = (e for e in self.events if isinstance(e, RunEvent | TaskEvent))
+                history = [e for e in of_run if e.run_id == command.run_id]
+                self._take(self.engine.recalled(command.run_id, history, self.now))
 
 
 def _short(command: Command) -> str:
