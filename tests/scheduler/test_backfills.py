@@ -36,8 +36,8 @@ def test_it_says_how_far_it_has_come_and_its_runs_say_whose_they_are() -> None:
         world.scheduler.pause_backfill("d", by="Jan")
         world.advance("30m")
         assert progress(world) == ("paused", 2, 3, 0)
-        world.scheduler.resume_backfill("d")
         world.script["a"] = NO
+        world.scheduler.resume_backfill("d")
         world.advance("1m")
         assert progress(world) == ("finished", 3, 3, 1)
         history = world.scheduler.history
