@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ppacer_nb.errors import InvalidParameters, NotFound
+from ppacer_nb.errors import InvalidOption, InvalidParameters, NotFound
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.history import RunRecord
 from ppacer_nb.scheduler.api import SchedulerApi
@@ -121,6 +121,27 @@ def find_held(api: SchedulerApi, name: str | None, task_id: str | None) -> tuple
         return run, of_run[0]
     known = f"of {', '.join(of_run)}: name one of them" if of_run else "of none of its tasks"
     raise NotFound(f"of run {run.run_id!r} kernels are held {known}.")
+
+
+def steer_backfill(api: SchedulerApi, dag_id: str, wish: str, *, by: str) -> None:
+    """Pause, resume or cancel the backfill of a DAG.
+
+    Raises
+    ------
+    InvalidOption
+        If `wish` is something else.
+    """
+    wishes = {
+        "pause": api.pause_backfill,
+        "resume": api.resume_backfill,
+        "cancel": api.cancel_backfill,
+    }
+    if wish not in wishes:
+        raise InvalidOption(
+            f"a backfill goes from one date to another: %ppacer backfill {dag_id} FROM TO; "
+            f"or %ppacer backfill {dag_id} pause, resume or cancel."
+        )
+    wishes[wish](dag_id, by=by)
 
 
 def parse_params(given: Iterable[str]) -> dict[str, Any]:

@@ -10,9 +10,13 @@ from typing import NoReturn
 from ppacer_nb import commands
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.scheduler.service import DEFAULT_MAX_WORKERS
-from ppacer_nb.status import MARKS
+from ppacer_nb.status import MARKS, CatchupChoice
 
 EPILOG = "Where RUN is asked for, a DAG's id means its latest run, and nothing means the latest of all."
+
+
+#: What can be asked of a backfill that is under way.
+BACKFILL_WISHES = ("pause", "resume", "cancel")
 
 
 Completer = Callable[[SchedulerApi, Sequence[str]], list[str]]
@@ -88,6 +92,28 @@ def build_parser() -> argparse.ArgumentParser:
     pause.add_argument("dag", metavar="DAG")
     unpause = add("unpause", "End the pause of a DAG; the points in it are skipped, with catchup caught up.")
     unpause.add_argument("dag", metavar="DAG")
+    catchup = add("catchup", "Decide on points missed while no scheduler ran: run the last, all or none.")
+    catchup.add_argument("dag", metavar="DAG")
+    catchup.add_argument("choice", choices=list(CatchupChoice), metavar="|".join(CatchupChoice))
+    backfill = add(
+        "backfill",
+        "Run a DAG for all points of a range of dates; or pause, resume or cancel its backfill. "
+        "Without a range: say how far backfills have come. NAME=VALUE gives run parameters.",
+    )
+    backfill.add_argument("dag", nargs="?", metavar="DAG")
+    backfill.add_argument("first", nargs="?", metavar="FROM|pause|resume|cancel", help="the first date")
+    backfill.add_argument("last", nargs="?", metavar="TO", help="the last date, included")
+    backfill.add_argument("--dry-run", action="store_true", help="only say what would be run")
+    backfill.add_argument(
+        "--concurrency", type=int, default=1, metavar="N", help="runs at once (%(default)s)"
+    )
+    backfill.add_argument(
+        "--rerun",
+        choices=["failed", "all"],
+        default="none",
+        help="run again dates of which no run succeeded, or all that have been run",
+    )
+    backfill.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="a run parameter")
     resume = add("resume", "Go on with a failed notebook in its held kernel, from the cell that failed.")
     resume.add_argument("run", nargs="?", metavar="RUN")
     resume.add_argument("task", nargs="?", metavar="TASK", help="if kernels of several are held")
@@ -96,6 +122,17 @@ def build_parser() -> argparse.ArgumentParser:
     topic = add("help", "Say what a command does.")
     topic.add_argument("topic", nargs="?", metavar="COMMAND")
     return main
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """Return the words of a command with ``-p`` ahead of the NAME=VALUE of a backfill, wherever it stands."""
+    if words[:1] != ["backfill"]:
+        return list(words)
+    spelled: list[str] = []
+    for word in words:
+        is_parameter = "=" in word and not word.startswith("-") and spelled[-1] != "-p"
+        spelled += ["-p", word] if is_parameter else [word]
+    return spelled
 
 
 def _dag_ids(api: SchedulerApi, _: Sequence[str]) -> list[str]:
@@ -130,6 +167,11 @@ _ARGUMENTS: dict[str, list[Completer]] = {
     "trigger": [_dag_ids],
     "pause": [lambda api, _: [dag.dag_id for dag in api.dags() if not dag.paused]],
     "unpause": [lambda api, _: [dag.dag_id for dag in api.dags() if dag.paused]],
+    "backfill": [_dag_ids, lambda _, __: list(BACKFILL_WISHES)],
+    "catchup": [
+        lambda api, _: [dag.dag_id for dag in api.dags() if dag.missed],
+        lambda _, __: list(CatchupChoice),
+    ],
     "show": [_run_names],
     "restart": [_run_names],
     "cancel": [_run_names, _defined_task_ids],

@@ -15,7 +15,7 @@ from IPython.display import display
 
 from ppacer_nb import commands
 from ppacer_nb.errors import InvalidOption, PpacerError
-from ppacer_nb.magic_syntax import Usage, build_parser, completer_of, option_names, subparsers
+from ppacer_nb.magic_syntax import Usage, build_parser, completer_of, option_names, spelled_out, subparsers
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.durations import parse_duration
 from ppacer_nb.model.history import QueryResult
@@ -76,6 +76,8 @@ class PpacerMagics(Magics):
             "mark": self._mark,
             "pause": self._pause,
             "unpause": self._unpause,
+            "catchup": self._catchup,
+            "backfill": self._backfill,
             "resume": self._resume,
             "dashboard": self._show_dashboard,
             "help": self._help,
@@ -93,7 +95,8 @@ class PpacerMagics(Magics):
                 raise Usage(f"There is no command {command!r}{near}: %ppacer help lists them.")
             if cell is not None:
                 raise Usage("Only sql takes a whole cell: %%ppacer sql, and the query below it.")
-            arguments = self._parser.parse_args(shlex.split(line, comments=True) or ["help"])
+            words = spelled_out(shlex.split(line, comments=True)) or ["help"]
+            arguments = self._parser.parse_args(words)
             self.after_cell()  # so that what this cell has defined above can be triggered in it
             shown = self._commands[arguments.command](arguments)
             if shown is not None:
@@ -163,7 +166,11 @@ class PpacerMagics(Magics):
     def _status(self, _: argparse.Namespace) -> Rendered:
         with self._session.api() as api:
             here = self._session.is_running
-            return answers.status(api.info(), api.dags(), api.history.counts(), commands.reader(), here=here)
+            return answers.status(
+                *(api.info(), api.dags(), api.history.counts(), commands.reader()),
+                backfills=[b for b in api.backfills() if not b.state.is_terminal],
+                here=here,
+            )
 
     def _dags(self, _: argparse.Namespace) -> Rendered:
         with self._session.api() as api:
@@ -229,6 +236,32 @@ class PpacerMagics(Magics):
             (dag,) = (dag for dag in api.dags() if dag.dag_id == given.dag)
         following = commands.reader().when(dag.next_point)
         return note(f"{given.dag} is scheduled again{following and f': next {following}'}.", kind="success")
+
+    def _catchup(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            points = api.catchup(given.dag, given.choice, by=notebook_name())
+        return answers.caught_up(given.dag, given.choice, points, commands.reader())
+
+    def _backfill(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            if given.last is None:
+                if given.first is not None:
+                    commands.steer_backfill(api, given.dag, given.first, by=notebook_name())
+                found = [b for b in api.backfills() if given.dag in (None, b.dag_id)]
+                return answers.backfill_table(found, commands.reader())
+            plan = api.backfill(
+                given.dag,
+                given.first,
+                given.last,
+                rerun=given.rerun,
+                concurrency=given.concurrency,
+                params=commands.parse_params(given.p),
+                dry_run=given.dry_run,
+                by=notebook_name(),
+            )
+            shown = answers.backfill_plan(plan, commands.reader())
+            progress = [b for b in api.backfills() if b.backfill_id == plan.backfill_id]
+        return combine(shown, answers.backfill_table(progress, commands.reader())) if progress else shown
 
     def _resume(self, given: argparse.Namespace) -> Rendered:
         with self._session.api() as api:

@@ -80,6 +80,36 @@ class ScheduleEventKind(StrEnum):
     MANUALLY_TRIGGERED = "manually_triggered"  #: a run outside the schedule
 
 
+class CatchupChoice(StrEnum):
+    """What somebody decides on points that were missed while no scheduler ran."""
+
+    NONE = "none"  #: they stay skipped
+    LAST = "last"  #: the newest of them is run
+    ALL = "all"  #: each of them is run, in order
+
+
+class BackfillState(StrEnum):
+    """Where a backfill stands."""
+
+    RUNNING = "running"  #: its runs are made
+    PAUSED = "paused"  #: no more runs are made until somebody lets it go on
+    FINISHED = "finished"  #: ended: all of its runs have, however
+    CANCELLED = "cancelled"  #: ended: somebody stopped it
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the backfill has ended."""
+        return self in (BackfillState.FINISHED, BackfillState.CANCELLED)
+
+
+class Rerun(StrEnum):
+    """Which dates that have been run a backfill runs again."""
+
+    NONE = "none"  #: none, as in Airflow
+    FAILED = "failed"  #: those of which no run succeeded
+    ALL = "all"  #: those and the others
+
+
 class TriggerRule(StrEnum):
     """When a task may start, by how its upstream tasks ended. Named as in Airflow."""
 

@@ -59,10 +59,12 @@ def after() -> None:
     pass
 
 
-def waiting_dag() -> DAG:
+def waiting_dag(**options: Any) -> DAG:
     """Return a DAG whose first task waits until it `may_go_on`, and the second one for the first."""
     may_go_on.clear()
-    with DAG("waiting") as dag:
+    while not begun.empty():  # of a DAG that another test left
+        begun.get()
+    with DAG("waiting", **options) as dag:
         first() >> after()
     return dag
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from traitlets.config import Config
 
 from ppacer_nb.authoring import registry
 from ppacer_nb.magics import PpacerMagics
+from ppacer_nb.model.events import ScheduleEvent
+from ppacer_nb.status import ScheduleEventKind
+from ppacer_nb.store.store import Store
 from tests.faces import Shell, begun, failing_dag, may_go_on, sales_dag, waiting_dag
 from tests.kernels.lab import write_notebook
 
@@ -173,6 +178,14 @@ def test_sql_shows_a_table_and_keeps_rows(shell: Shell) -> None:
         ("%ppacer mark sales rows skipped", "invalid choice: 'skipped'"),
         ("%ppacer pause saels", "did you mean 'sales'?"),
         ("%ppacer unpause sales", "DAG 'sales' is not paused"),
+        ("%ppacer backfill sales 2026-11-01", "%ppacer backfill sales FROM TO"),
+        ("%ppacer backfill sales cancel", "no backfill of DAG 'sales' is under way"),
+        ("%ppacer backfill sales 2026-11-01 2026-11-02", "DAG 'sales' has no schedule"),
+        ("%ppacer backfill sales 2026-11-02 2026-11-01", "ends before it begins"),
+        ("%ppacer backfill sales yesterday today", "is 'yesterday': give a date"),
+        ("%ppacer backfill saels 2026-11-01 2026-11-02", "did you mean 'sales'?"),
+        ("%ppacer catchup sales some", "invalid choice: 'some'"),
+        ("%ppacer catchup sales all", "DAG 'sales' has no missed points"),
         ("%ppacer runs -n 0", "too few"),
         ("%ppacer sql DROP TABLE events", "only one SELECT"),
         ("%ppacer sql SELECT nothing FROM dag_runs", "nothing"),
@@ -337,6 +350,83 @@ def test_a_dag_is_paused_and_unpaused(shell: Shell) -> None:
     assert "sales is scheduled again: next " in shown
     assert "paused" not in shell.run("%ppacer dags")
     assert asked(shell) == ["paused by analysis.ipynb", "unpaused by analysis.ipynb"]
+
+
+def was_scheduled(dag_id: str, ago: timedelta) -> None:
+    """Leave a history in which a scheduler served a point of the DAG, and none after it."""
+    point = datetime.now(UTC) - ago
+    with Store(Path(".ppacer/ppacer.duckdb")) as store:
+        store.log.events([ScheduleEvent(dag_id, ScheduleEventKind.REGULAR, point, point, 1, point)])
+
+
+def test_points_missed_while_no_scheduler_ran_are_told_of_and_caught_up(shell: Shell) -> None:
+    for dag_id, days in (("sales", 4), ("other", 2)):
+        sales_dag(dag_id, schedule="every 1d")
+        was_scheduled(dag_id, timedelta(days=days, hours=2))
+    shown = shell.run("%ppacer start")
+    assert re.search(r"sales: 4 points missed from \S.* to \S.* while no scheduler ran", shown)
+    assert "other: 2 points missed from" in shown
+    assert "%ppacer catchup sales last|all|none" in shown
+    for line, expected in (("sal", ["sales"]), ("sales ", ["all", "last", "none"])):
+        with provisionalcompleter():
+            whole = f"%ppacer catchup {line}"
+            found = [c.text for c in shell.shell.Completer.completions(whole, len(whole))]
+            assert sorted(found) == expected
+    assert "1 run of sales of " in shell.run("%ppacer catchup sales last")
+    assert "2 runs of other from " in shell.run("%ppacer catchup other all")
+    assert "missed from" not in shell.run("%ppacer status")
+    assert "has no missed points" in shell.run("%ppacer catchup sales all")
+    scheduler = _magics(shell)._session.scheduler
+    assert scheduler is not None
+    runs = "SELECT dag_id, count(*) FROM dag_runs WHERE run_type = 'catchup' GROUP BY 1 ORDER BY 1"
+    assert scheduler.history.sql(runs).rows == [("other", 2), ("sales", 1)]
+
+
+def test_missed_points_are_let_go_for_good(shell: Shell) -> None:
+    sales_dag(schedule="every 1d")
+    was_scheduled("sales", timedelta(days=1, hours=2))
+    assert "sales: 1 point missed, " in shell.run("%ppacer start")
+    assert "The missed points of sales stay skipped" in shell.run("%ppacer catchup sales none")
+    for command in ("stop", "status", "start"):
+        assert "point missed" not in shell.run(f"%ppacer {command}")
+
+
+def test_a_backfill_is_previewed_begun_and_followed(shell: Shell) -> None:
+    sales_dag(schedule="0 6 * * *")
+    shell.run("%ppacer start --executor thread")
+    asked = "%ppacer backfill sales 2025-11-01 2025-11-05"
+    shown = shell.run(f"{asked} --dry-run city=Lodz --concurrency 2")
+    assert "The backfill of sales would make 5 runs, 2 at a time" in shown
+    shown = shell.run(f"{asked} --concurrency=2 city=Lodz")
+    assert "The backfill of sales begins: 5 runs, 2 at a time" in shown
+    assert re.search(r"\d of 5", shown)
+    scheduler = _magics(shell)._session.scheduler
+    assert scheduler is not None
+    for day in range(1, 6):
+        assert wait_for_end(shell, f"sales/backfill-2025110{day}T060000Z") == "success"
+    assert "5 of 5" in shell.run("%ppacer backfill")
+    assert {run.params["city"] for run in scheduler.history.runs()} == {"Lodz"}
+    shown = shell.run(f"{asked} city=Lodz")
+    assert "There is nothing to run for sales" in shown
+    assert "left out: succeeded" in shown
+
+
+def test_a_backfill_is_paused_resumed_and_cancelled(shell: Shell) -> None:
+    waiting_dag(schedule="0 6 * * *")
+    shell.run("%ppacer start --executor thread")
+    shell.run("%ppacer backfill waiting 2025-11-01 2025-11-05T12:00")
+    run_id = begun.get(timeout=20)
+    assert run_id == "waiting/backfill-20251101T060000Z"
+    assert "0 of 5" in shell.run("%ppacer status")
+    with provisionalcompleter():
+        line = "%ppacer backfill waiting "
+        found = [c.text for c in shell.shell.Completer.completions(line, len(line))]
+        assert sorted(found) == ["cancel", "pause", "resume"]
+    for wish, said in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        assert said in shell.run(f"%ppacer backfill waiting {wish}")
+    may_go_on.set()
+    assert wait_for_end(shell, run_id) == "cancelled"
+    assert "Backfills" not in shell.run("%ppacer status")
 
 
 @pytest.mark.timeout(60)

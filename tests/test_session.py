@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,8 +28,8 @@ from ppacer_nb.scheduler.offline import OfflineScheduler
 from ppacer_nb.server.address import Address, publish, published
 from ppacer_nb.server.client import RemoteScheduler
 from ppacer_nb.session import Session, find_scheduler
-from ppacer_nb.status import RunState
-from tests.faces import failing_dag, sales_dag
+from ppacer_nb.status import BackfillState, RunState
+from tests.faces import failing_dag, may_go_on, sales_dag, waiting_dag
 
 # A scheduler in a process of its own, with one long task in a kernel; it says when that runs.
 HOLDER = """
@@ -254,19 +254,49 @@ def test_the_client_can_steer_runs_and_dags(remote: RemoteScheduler) -> None:
     remote.unpause("sales")
     with pytest.raises(SchedulerError, match="is not paused"):
         remote.unpause("sales")
+    with pytest.raises(SchedulerError, match="no missed points"):
+        remote.catchup("sales", "all")
+    assert remote.backfills() == []
+    with pytest.raises(InvalidOption, match="DAG 'failing' has no schedule"):
+        remote.backfill("failing", "2026-11-01", datetime(2026, 11, 2, tzinfo=UTC))
+
+
+def test_the_client_can_run_a_backfill(remote: RemoteScheduler) -> None:
+    waiting = waiting_dag(schedule="0 6 * * *")
+    remote.local.register(waiting.spec)  # type: ignore[attr-defined]
+    ask = {"rerun": "failed", "concurrency": 2}
+    plan = remote.backfill("waiting", "2025-11-01", date(2025, 11, 3), **ask, dry_run=True)  # type: ignore[arg-type]
+    assert (len(plan.points), plan.backfill_id, remote.backfills()) == (3, "", [])
+    plan = remote.backfill("waiting", "2025-11-01", date(2025, 11, 3), **ask, by="test")  # type: ignore[arg-type]
+    (record,) = remote.backfills()
+    assert (record.backfill_id, record.runs, record.done) == (plan.backfill_id, 3, 0)
+    assert (record.concurrency, record.reason) == (2, "asked for by test")
+    remote.pause_backfill("waiting")
+    assert remote.backfills()[0].state is BackfillState.PAUSED
+    remote.resume_backfill("waiting")
+    remote.cancel_backfill("waiting", by="test")
+    may_go_on.set()
+    with pytest.raises(NotFound, match="no backfill of DAG 'waiting' is under way"):
+        remote.cancel_backfill("waiting")
+    assert remote.backfills()[0].state is BackfillState.CANCELLED
 
 
 def test_without_a_scheduler_nothing_can_be_steered(remote: RemoteScheduler, tmp_path: Path) -> None:
     (run_id,) = (run.run_id for run in remote.history.runs(dag_id="failing"))
     remote.stop(wait=timedelta(0))
     with OfflineScheduler(tmp_path / "s.duckdb") as offline:
-        asks: list[Callable[[], None]] = [
+        asks: list[Callable[[], object]] = [
             lambda: offline.restart(run_id),
             lambda: offline.clear(run_id, ["rows"]),
             lambda: offline.mark(run_id, "rows", "failed"),
             lambda: offline.cancel_task(run_id, "rows"),
             lambda: offline.pause("sales"),
             lambda: offline.unpause("sales"),
+            lambda: offline.catchup("sales", "all"),
+            lambda: offline.backfill("sales", "2026-11-01", "2026-11-02"),
+            lambda: offline.pause_backfill("sales"),
+            lambda: offline.resume_backfill("sales"),
+            lambda: offline.cancel_backfill("sales"),
         ]
         for ask in asks:
             with pytest.raises(NotRunning, match=r"no scheduler is running here to .*%ppacer start"):

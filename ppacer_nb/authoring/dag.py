@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +15,7 @@ from ppacer_nb.authoring import registry
 from ppacer_nb.authoring.head import (
     at_least_one,
     at_least_one_or_none,
-    boolean_of,
+    catchup_of,
     check_order,
     description_of,
     instant_of,
@@ -69,8 +69,10 @@ class DAG:
         No schedule point lies before `start` or after `end`. A datetime, a date or ISO text; without a zone
         it is read in the DAG's timezone.
     catchup
-        Whether schedule points that passed while no scheduler was up are run later, in order. Default False:
-        they are recorded as skipped.
+        What becomes of schedule points that passed while no scheduler was up, the machine slept or the DAG
+        was paused. False (default): they are recorded as skipped. True or ``"all"``: they are run later, in
+        order, as far as `max_active_runs` leaves room. ``"last"``: only the newest of them is run.
+        ``"7d"`` or a timedelta: those not older than that when their turn comes are run, as with True.
     max_active_runs
         How many of its runs may be under way at once; others wait. Default 16.
     max_active_tasks
@@ -101,7 +103,7 @@ class DAG:
         timezone: str | ZoneInfo | None = None,
         start: datetime | date | str | None = None,
         end: datetime | date | str | None = None,
-        catchup: bool = False,
+        catchup: bool | str | timedelta = False,
         max_active_runs: int = 16,
         params: Mapping[str, Any] | None = None,
         tags: Iterable[str] = (),
@@ -120,7 +122,7 @@ class DAG:
             timezone=self._zone,
             start=instant_of(start, self._zone, f"start of DAG {self.id!r}"),
             end=instant_of(end, self._zone, f"end of DAG {self.id!r}"),
-            catchup=boolean_of(catchup, self.id),
+            catchup=catchup_of(catchup, self.id),
             max_active_runs=at_least_one(max_active_runs, f"max_active_runs of DAG {self.id!r}"),
             max_active_tasks=at_least_one_or_none(max_active_tasks, f"max_active_tasks of DAG {self.id!r}"),
             priority=whole_number(priority, f"priority of DAG {self.id!r}"),

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ppacer_nb import values
 from ppacer_nb.errors import CannotPickle, InvalidOption, InvalidSchedule, ValueNotPicklable
+from ppacer_nb.model.catchup import Catchup
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.schedules import parse_schedule
 from ppacer_nb.schedules.protocol import Schedule
@@ -59,11 +60,15 @@ def instant_of(value: datetime | date | str | None, zone: ZoneInfo, what: str) -
     return instant
 
 
-def boolean_of(catchup: object, dag_id: str) -> bool:
-    """Return `catchup` if it is True or False."""
-    if not isinstance(catchup, bool):
-        raise InvalidOption(f"catchup of DAG {dag_id!r} is {catchup!r}: give True or False.")
-    return catchup
+def catchup_of(catchup: object, dag_id: str) -> Catchup:
+    """Return what `catchup` means."""
+    try:
+        return Catchup.of(catchup)
+    except ValueError:
+        raise InvalidOption(
+            f"catchup of DAG {dag_id!r} is {catchup!r}: give False, True, 'all', 'last', or how far back "
+            "missed points are run, such as '7d'."
+        ) from None
 
 
 def at_least_one(value: object, what: str) -> int:

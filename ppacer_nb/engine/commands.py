@@ -55,4 +55,11 @@ class Release:
     key: AttemptKey
 
 
-Command = Record | Start | Stop | Notify | Keep | Release
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Hand the history of a run to `Coordinator.recalled`, once all records ahead of this are on disk."""
+
+    run_id: str
+
+
+Command = Record | Start | Stop | Notify | Keep | Release | Recall

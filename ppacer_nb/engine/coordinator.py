@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ppacer_nb.engine.backfills import Backfills
 from ppacer_nb.engine.commands import Command, Release, Stop
-from ppacer_nb.engine.control import Control
 from ppacer_nb.engine.interruption import STOPPED
 from ppacer_nb.engine.run_machine import RunMachine
 from ppacer_nb.engine.runs import DagEntry, Due, PointDue, RetryDue, RunOverdue
@@ -20,12 +20,13 @@ from ppacer_nb.errors import InvalidOption, SchedulerError
 from ppacer_nb.model.attempt import Cancelled, Failed, Held, Outcome
 from ppacer_nb.model.dag import DagSpec
 from ppacer_nb.model.durations import format_duration, later
-from ppacer_nb.model.events import DagEvent, RunEvent, ScheduleEvent
+from ppacer_nb.model.events import DagEvent, ScheduleEvent
 from ppacer_nb.model.ids import AttemptKey, run_id_of
-from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+from ppacer_nb.model.points import PointRange
+from ppacer_nb.status import AttemptState, RunType, ScheduleEventKind
 
 
-class Coordinator(Control):
+class Coordinator(Backfills):
     """Decides for all DAGs of one scheduler."""
 
     @property
@@ -49,16 +50,18 @@ class Coordinator(Control):
         """
         self._check_pools(dag)
         old = self.dags.get(dag.id)
-        if old is not None and dag.id in self.paused and not _same_points(old.dag, dag):
-            self._pass_over(old, now)
+        if old is not None and old.scheduled and not _same_points(old.dag, dag):
+            self._take_in(old, old.timetable.passed_over(now), now)  # what waits for its turn is in vain
         entry = DagEntry(self._timetable(dag, old, accounted, now), scheduled=scheduled)
         if old is not None:
             entry.active, entry.waiting, entry.last_manual = old.active, old.waiting, old.last_manual
             self._timers.cancel(PointDue(dag.id))
         self.dags[dag.id] = entry
-        self._take_up(entry)
+        self._take_up(entry, now)
         self.queue.limit(dag.id, dag.max_active_tasks)
         self._begin_runs(entry, now)  # this version may have more room
+        self._catch_up(entry, now)
+        self._serve_backfill(entry, now)
         if scheduled:
             self._serve_points(entry, now)
         return self._commands(now)
@@ -155,6 +158,7 @@ class Coordinator(Control):
         self._record(DagEvent(dag_id, False, now, f"unpaused by {by}"))
         self._pass_over(entry, now)
         self.paused.discard(dag_id)
+        self._catch_up(entry, now)
         if entry.scheduled:
             self._serve_points(entry, now)
         return self._commands(now)
@@ -246,60 +250,37 @@ class Coordinator(Control):
         """Make the runs that are due, and set the timer for the next point."""
         if self.draining or entry.dag.id in self.paused:
             return
-        self._take_in(entry, entry.timetable.due(now, most=entry.room), now)
+        served = entry.timetable.due(now, most=entry.room)
+        self._take_in(entry, served, now, missed=not entry.dag.catchup.is_on)
 
     def _pass_over(self, entry: DagEntry, now: datetime) -> None:
         """Account for the points of a pause up to `now`, unless they are caught up."""
-        if entry.scheduled and not entry.dag.catchup:
+        if entry.scheduled and not entry.dag.catchup.is_on:
             self._take_in(entry, entry.timetable.passed_over(now), now)
 
-    def _take_in(self, entry: DagEntry, served: Served, now: datetime) -> None:
+    def _take_in(self, entry: DagEntry, served: Served, now: datetime, *, missed: bool = False) -> None:
         entry.timetable, entry.next_point, entry.problem = served.timetable, served.next, served.problem
         for decision in served.decisions:
-            self._carry_out(entry, decision, now)
+            self._carry_out(entry, decision, now, missed=missed)
         if entry.next_point is not None and entry.next_point > now:
             self._timers.set(entry.next_point, PointDue(entry.dag.id))
 
-    def _carry_out(self, entry: DagEntry, decision: Decision, now: datetime) -> None:
+    def _carry_out(self, entry: DagEntry, decision: Decision, now: datetime, *, missed: bool) -> None:
         dag_id, run_type = entry.dag.id, decision.run_type
-        run_id = None if run_type is None else run_id_of(dag_id, run_type, decision.first)
-        self._record(
-            ScheduleEvent(dag_id, decision.kind, decision.first, decision.last, decision.count, now, run_id)
-        )
+        kind, first, last, count = decision.kind, decision.first, decision.last, decision.count
         if run_type is not None:
-            self._create_run(entry, run_type, decision.first, dict(entry.dag.params), now)
-
-    def _create_run(
-        self,
-        entry: DagEntry,
-        run_type: RunType,
-        point: datetime,
-        params: Mapping[str, Any],
-        now: datetime,
-        reason: str = "",
-    ) -> None:
-        dag = entry.dag
-        run_id = run_id_of(dag.id, run_type, point)
-        created = RunEvent(
-            run_id=run_id,
-            dag_id=dag.id,
-            run_type=run_type,
-            logical_date=point,
-            version=dag.version,
-            params=params,
-            tasks=len(dag.tasks),
-            state=RunState.QUEUED,
-            at=now,
-            reason=reason,
-        )
-        self.runs[run_id] = RunMachine(dag, created)
-        entry.waiting.append(run_id)
-        self._record(created)
-        self._begin_runs(entry, now)
+            self._record(
+                ScheduleEvent(dag_id, kind, first, last, count, now, run_id_of(dag_id, run_type, first))
+            )
+            self._create_run(entry, run_type, first, dict(entry.dag.params), now)
+            return
+        self._record(ScheduleEvent(dag_id, kind, first, last, count, now, missed=missed))
+        if missed:
+            self.missed.setdefault(dag_id, []).append(PointRange(first, last, count))
 
     def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
         super()._fill_freed_place(entry, now)
-        if entry.dag.catchup and entry.next_point is not None and entry.next_point <= now:
+        if entry.dag.catchup.takes_turns and entry.next_point is not None and entry.next_point <= now:
             self._serve_points(entry, now)
 
     def _retry(self, run_id: str, task_id: str, now: datetime) -> None:

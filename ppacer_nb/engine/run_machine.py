@@ -432,6 +432,8 @@ class RunMachine:
         if end is None:
             failed = any(t.state is not None and t.state.is_failure for t in self.tasks.values())
             return RunState.FAILED if failed else RunState.SUCCESS, ""
+        if self.state is RunState.QUEUED:  # it has not begun, or not again: nothing was to be cleaned up
+            return RunState.CANCELLED, end.reason
         not_cleaned_up = [
             id
             for id, task in self.tasks.items()

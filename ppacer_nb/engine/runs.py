@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ppacer_nb.engine.commands import Command, Notify, Record, Release, Start, Stop
 from ppacer_nb.engine.notifications import notification_of
@@ -19,8 +19,9 @@ from ppacer_nb.engine.timetable import Timetable
 from ppacer_nb.errors import NotFound
 from ppacer_nb.model.attempt import Held
 from ppacer_nb.model.dag import DagSpec, did_you_mean
-from ppacer_nb.model.events import Event, EventOfRun, TaskEvent
-from ppacer_nb.model.ids import AttemptKey, dag_id_of
+from ppacer_nb.model.events import Event, EventOfRun, RunEvent, TaskEvent
+from ppacer_nb.model.ids import AttemptKey, dag_id_of, run_id_of
+from ppacer_nb.status import RunState, RunType
 
 
 class PointDue(NamedTuple):
@@ -119,6 +120,45 @@ class Runs:
             known = f": there are {', '.join(self.dags)}" if self.dags else ": none is defined yet"
             raise NotFound(f"no DAG {dag_id!r}{did_you_mean(dag_id, self.dags)}{known}.") from None
 
+    def _create_run(
+        self,
+        entry: DagEntry,
+        run_type: RunType,
+        point: datetime,
+        params: Mapping[str, Any],
+        now: datetime,
+        reason: str = "",
+    ) -> None:
+        """Make a run that takes its turn among those of its DAG."""
+        machine = self._new_run(entry.dag, run_type, point, params, now, reason)
+        entry.waiting.append(machine.run_id)
+        self._begin_runs(entry, now)
+
+    def _new_run(
+        self,
+        dag: DagSpec,
+        run_type: RunType,
+        point: datetime,
+        params: Mapping[str, Any],
+        now: datetime,
+        reason: str,
+    ) -> RunMachine:
+        created = RunEvent(
+            run_id=run_id_of(dag.id, run_type, point),
+            dag_id=dag.id,
+            run_type=run_type,
+            logical_date=point,
+            version=dag.version,
+            params=params,
+            tasks=len(dag.tasks),
+            state=RunState.QUEUED,
+            at=now,
+            reason=reason,
+        )
+        machine = self.runs[created.run_id] = RunMachine(dag, created)
+        self._record(created)
+        return machine
+
     def _begin_runs(self, entry: DagEntry, now: datetime) -> None:
         while entry.waiting and len(entry.active) < entry.dag.max_active_runs and not self.draining:
             machine = self.runs[entry.waiting.popleft()]
@@ -126,13 +166,17 @@ class Runs:
 
     def _begin(self, entry: DagEntry, machine: RunMachine, now: datetime) -> None:
         entry.active.add(machine.run_id)
+        self._go_on_at_once(machine, now)
+
+    def _go_on_at_once(self, machine: RunMachine, now: datetime) -> None:
+        """Begin a run, whatever its DAG has room for."""
         if machine.was_put_back:
             for id, task in machine.tasks.items():
                 if task.retry_at is not None:
                     self._timers.set(task.retry_at, RetryDue(machine.run_id, id))
         self._absorb(machine, machine.begin(now), now)
 
-    def _take_up(self, entry: DagEntry) -> None:
+    def _take_up(self, entry: DagEntry, now: datetime) -> None:
         """Let the runs that an earlier scheduler left take their turn, as their DAG is defined now."""
         for run_id in [id for id in self.parked if dag_id_of(id) == entry.dag.id]:
             machine = replay(entry.dag, self.parked.pop(run_id))

@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ppacer_nb.errors import CycleError, InvalidParameters, InvalidPlaceholder
+from ppacer_nb.model.catchup import OFF, Catchup
 from ppacer_nb.model.placeholders import FIELDS, Placeholder, UpstreamResult, references
 from ppacer_nb.model.task import TaskSpec
 from ppacer_nb.schedules.protocol import Schedule
@@ -34,7 +35,7 @@ class DagSpec:
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     start: datetime | None = None  #: no schedule point before it
     end: datetime | None = None  #: no schedule point after it
-    catchup: bool = False
+    catchup: Catchup = OFF  #: what becomes of points that passed while nobody served them
     max_active_runs: int = 16
     max_active_tasks: int | None = None  #: of all its runs together; None: as many as there are workers
     priority: int = 0  #: of its tasks that have none of their own

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from ppacer_nb.model.attempt import ErrorInfo, Files, Held
+from ppacer_nb.model.backfill import BackfillOrder
 from ppacer_nb.model.values import Value
-from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+from ppacer_nb.status import AttemptState, BackfillState, CatchupChoice, RunState, RunType, ScheduleEventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,31 @@ class ScheduleEvent:
     count: int | None  #: None: too many to count
     at: datetime
     run_id: str | None = None
+    missed: bool = False  #: with SKIPPED: nobody decided so, no scheduler ran or the machine slept
+    backfill_id: str = ""  #: with BACKFILLED
+
+
+@dataclass(frozen=True, slots=True)
+class CatchupEvent:
+    """Somebody decided on all points that a DAG had missed by then."""
+
+    dag_id: str
+    choice: CatchupChoice
+    points: tuple[datetime, ...]  #: that are to be run, in order
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillEvent:
+    """A backfill began or changed its state."""
+
+    backfill_id: str
+    dag_id: str
+    state: BackfillState
+    at: datetime
+    reason: str = ""  #: who asked for it
+    order: BackfillOrder | None = None  #: with the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +109,4 @@ class DagEvent:
 
 
 EventOfRun = RunEvent | TaskEvent
-Event = EventOfRun | ScheduleEvent | DagEvent
+Event = EventOfRun | ScheduleEvent | CatchupEvent | BackfillEvent | DagEvent

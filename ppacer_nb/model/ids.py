@@ -48,7 +48,7 @@ def check_id(value: object, *, what: str) -> str:
 
 def run_id_of(dag_id: str, run_type: RunType, logical_date: datetime) -> str:
     """Return the id of the run that `dag_id` has for `logical_date` (aware; exact to the microsecond)."""
-    return f"{dag_id}/{run_type}-{_stamp(logical_date)}"
+    return f"{dag_id}/{run_type}-{stamp(logical_date)}"
 
 
 def dag_id_of(run_id: str) -> str:
@@ -56,6 +56,7 @@ def dag_id_of(run_id: str) -> str:
     return run_id.partition("/")[0]
 
 
-def _stamp(instant: datetime) -> str:
+def stamp(instant: datetime) -> str:
+    """Return an aware instant in UTC as ids spell it, exact to the microsecond."""
     text = instant.astimezone(UTC).isoformat()  # a third of the time that strftime takes
     return f"{text.removesuffix('+00:00').replace('-', '').replace(':', '')}Z"

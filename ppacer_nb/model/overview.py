@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from ppacer_nb.model.points import PointRange
+
 
 @dataclass(frozen=True, slots=True)
 class HeldKernel:
@@ -62,6 +64,9 @@ class DagSummary:
     queued_runs: int = 0
     problem: str = ""  #: why its schedule stands still, where it does
     paused: bool = False  #: no scheduled runs of it are made
+    missed: PointRange | None = None  #: while no scheduler ran, and nobody has decided on them
+    to_catch_up: int = 0  #: missed points that somebody chose and that wait for their turn
+    catchup: str = ""  #: which missed points it catches up, "" for none
 
 
 @dataclass(frozen=True, slots=True)

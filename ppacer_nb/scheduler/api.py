@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
+from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.status import RunState
@@ -182,6 +183,113 @@ class SchedulerApi(Protocol):
         SchedulerError
             If it is not paused.
         """
+        ...
+
+    def catchup(self, dag_id: str, choice: str, *, by: str = "") -> list[datetime]:
+        """Decide on the points that a DAG without catch-up missed while no scheduler ran.
+
+        Parameters
+        ----------
+        choice
+            "last" runs the newest of them, "all" runs each in order, as far as ``max_active_runs`` leaves
+            room. "none" runs none, and gives up what an earlier choice has not run yet. The points not run
+            stay skipped, and are not offered again.
+
+        Returns
+        -------
+        list of datetime
+            The points that are run. Those that have a scheduled or caught-up run already are not among them.
+
+        Raises
+        ------
+        InvalidOption
+            If it is another choice.
+        NotFound
+            If no DAG of that id is defined.
+        SchedulerError
+            If it missed none, or more than can be caught up.
+        """
+        ...
+
+    def backfills(self) -> list[BackfillRecord]:
+        """Return the latest backfills, the newest first, with how far they have come."""
+        ...
+
+    def backfill(
+        self,
+        dag_id: str,
+        first: date | str,
+        last: date | str,
+        *,
+        rerun: str = "none",
+        concurrency: int = 1,
+        params: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        by: str = "",
+    ) -> BackfillPlan:
+        """Run a DAG for all points of its schedule in a range of dates, in order.
+
+        Returns at once; `backfills` says how far it has come. It goes on after a restart of the scheduler.
+        Its runs do not count in the DAG's ``max_active_runs``, and are made also while the DAG is paused.
+        Points that the schedule has yet to come to are left to it.
+
+        Parameters
+        ----------
+        first, last
+            Logical dates, both included: datetimes, dates or ISO text. Without a timezone they are read in
+            the DAG's; a date without a time stands for its whole day there.
+        rerun
+            What becomes of points that have been run, by runs of whatever type. "none" (default, as in
+            Airflow) leaves them out, failed ones too. "failed" runs again those of which no run succeeded,
+            "all" the others too. Points with an unfinished run are always left out. A backfill run that is
+            there already goes on, all its tasks cleared.
+        concurrency
+            How many of its runs may be under way at once. Default 1.
+        params
+            In place of the defaults of the DAG's own params, in all runs.
+        dry_run
+            Only return what would be run.
+
+        Raises
+        ------
+        InvalidOption
+            If the range is reversed, has no point, over 10,000 or only ones to come; if the DAG has no
+            schedule; if an option means nothing.
+        NotFound
+            If no DAG of that id is defined.
+        InvalidParameters
+            If the DAG does not know one of `params`.
+        SchedulerError
+            If a backfill of the DAG is under way.
+        """
+        ...
+
+    def pause_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Begin no more runs of a DAG's backfill; those under way go on.
+
+        Raises
+        ------
+        NotFound
+            If no backfill of the DAG is under way.
+        SchedulerError
+            If it is paused already.
+        """
+        ...
+
+    def resume_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Let a paused backfill go on.
+
+        Raises
+        ------
+        NotFound
+            If no backfill of the DAG is under way.
+        SchedulerError
+            If it is not paused.
+        """
+        ...
+
+    def cancel_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """End a backfill for good, with its runs under way; raises NotFound if none of the DAG is."""
         ...
 
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from operator import methodcaller
 from typing import Any, TypeVar
 
-from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
+from ppacer_nb.engine.commands import Command, Keep, Notify, Recall, Record, Release, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.errors import NotRunning, StoreError
 from ppacer_nb.executors.protocol import Executor
@@ -30,7 +30,7 @@ from ppacer_nb.model.attempt import (
     Released,
     Report,
 )
-from ppacer_nb.model.events import DagEvent, Event, RunEvent, TaskEvent
+from ppacer_nb.model.events import Event, EventOfRun, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification, NotificationKind
 from ppacer_nb.model.overview import StopReport
@@ -69,6 +69,8 @@ class SchedulerLoop:
         The time.
     notify
         Takes notifications; must not block.
+    recall
+        Returns all that the log says of a run.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class SchedulerLoop:
         default_executor: str,
         clock: Clock,
         notify: Callable[[Notification], None],
+        recall: Callable[[str], Sequence[EventOfRun]],
     ) -> None:
         self._coordinator = coordinator
         self._log = log
@@ -87,6 +90,7 @@ class SchedulerLoop:
         self._default_executor = default_executor
         self._clock = clock
         self._notify = notify
+        self._recall = recall
         self._executors: dict[str, Executor] = {}
         self._inbox: deque[Callable[[datetime], Sequence[Command]]] = deque()
         self._decided: list[Command] = []  # and not carried out yet
@@ -291,7 +295,7 @@ class SchedulerLoop:
         """Carry out all that was decided, in that order, and call `then` when it is on disk."""
         commands, self._decided = self._decided, []
         events: list[Event] = []
-        starts: list[Start] = []
+        starts: list[Start | Recall] = []
         for command in commands:
             match command:
                 case Record(event):
@@ -299,21 +303,22 @@ class SchedulerLoop:
                 case Start(job):
                     starts.append(command)
                     self._starting[job.key] = job
+                case Recall():
+                    starts.append(command)
                 case Stop():
                     self._stop_attempt(command)
-                case Keep(key):
-                    self._have_executors(methodcaller("keep", key))
-                case Release(key):
-                    self._have_executors(methodcaller("release", key))
+                case Keep(key) | Release(key):
+                    wish = "keep" if isinstance(command, Keep) else "release"
+                    self._have_executors(methodcaller(wish, key))
                 case Notify(notification):
                     self._notify(notification)
-        if events:
+        if events or starts:
             self._log.events(events, lambda: self._on_disk(events, starts, then))
         elif then is not None:
             then()
 
     def _on_disk(
-        self, events: Sequence[Event], starts: Sequence[Start], then: Callable[[], None] | None
+        self, events: Sequence[Event], starts: Sequence[Start | Recall], then: Callable[[], None] | None
     ) -> None:
         """Go on, in the writer's thread, with what waited for these events to be durable."""
         for event in events:
@@ -325,7 +330,7 @@ class SchedulerLoop:
             then()
         # A loop that has ended has cancelled them, and has nobody to tell.
         with contextlib.suppress(NotRunning):
-            self._post(lambda _: self._go_on(events, starts))
+            self._post(lambda now: self._go_on(events, starts, now))
 
     def _answer(self, answer: Future[T], result: T) -> None:
         self._unwritten.discard(answer)
@@ -350,22 +355,32 @@ class SchedulerLoop:
             except Exception as error:  # an executor's defect; the attempt's end may come yet
                 self._note_defect(error)
 
-    def _go_on(self, events: Sequence[Event], starts: Sequence[Start]) -> list[Command]:
+    def _go_on(
+        self, events: Sequence[Event], starts: Sequence[Start | Recall], now: datetime
+    ) -> list[Command]:
         """Tell the listeners what they can read now, and begin what may begin."""
+        commands: list[Command] = []
         for event in events:
-            if not isinstance(event, DagEvent) and event.run_id is not None:
+            if isinstance(event, RunEvent | TaskEvent | ScheduleEvent) and event.run_id is not None:
                 self._changed.add(event.run_id)
             if not isinstance(event, TaskEvent):
                 self._changed.add(event.dag_id)
         for start in starts:
-            if self._starting.pop(start.job.key, None) is None:
-                continue  # stopped meanwhile
-            try:
-                self._executor(start.executor).submit(start.job, self._hear)
-            except Exception as error:  # an executor's defect must fail the attempt, not hang it
-                _log.exception("ppacer: executor could not take %s", start.job.key)
-                self._hear(start.job.key, _not_started(start.job, error, self._clock.now()))
-        return []
+            match start:
+                case Start():
+                    self._begin(start)
+                case Recall(run_id):
+                    commands += self._coordinator.recalled(run_id, self._recall(run_id), now)
+        return commands
+
+    def _begin(self, start: Start) -> None:
+        if self._starting.pop(start.job.key, None) is None:
+            return  # stopped meanwhile
+        try:
+            self._executor(start.executor).submit(start.job, self._hear)
+        except Exception as error:  # an executor's defect must fail the attempt, not hang it
+            _log.exception("ppacer: executor could not take %s", start.job.key)
+            self._hear(start.job.key, _not_started(start.job, error, self._clock.now()))
 
     def _executor(self, name: str | None) -> Executor:
         name = name or self._default_executor

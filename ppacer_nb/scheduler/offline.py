@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from ppacer_nb.errors import NotRunning
+from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.history import DagVersion
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.points import PointRange, joined
 from ppacer_nb.store.store import Store
 
 
@@ -46,8 +48,8 @@ class OfflineScheduler:
 
     def dags(self) -> list[DagSummary]:
         """Return the DAGs that were scheduled here, by id."""
-        paused = self.history.paused()
-        return [summary_of(version, paused) for version in self.history.dag_versions()]
+        paused, missed = self.history.paused(), self.history.missed()
+        return [summary_of(version, paused, missed) for version in self.history.dag_versions()]
 
     def progress(self, run_id: str) -> list[Progress]:
         """Nothing runs."""
@@ -92,6 +94,41 @@ class OfflineScheduler:
         """Raise NotRunning."""
         _not_running("unpause a DAG")
 
+    def catchup(self, dag_id: str, choice: str, *, by: str = "") -> list[datetime]:
+        """Raise NotRunning."""
+        _not_running("catch up a DAG")
+
+    def backfills(self) -> list[BackfillRecord]:
+        """Return the latest backfills, the newest first, with how far they have come."""
+        return self.history.backfills()
+
+    def backfill(
+        self,
+        dag_id: str,
+        first: date | str,
+        last: date | str,
+        *,
+        rerun: str = "none",
+        concurrency: int = 1,
+        params: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        by: str = "",
+    ) -> BackfillPlan:
+        """Raise NotRunning."""
+        _not_running("run a backfill")
+
+    def pause_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("pause a backfill")
+
+    def resume_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("resume a backfill")
+
+    def cancel_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Raise NotRunning."""
+        _not_running("cancel a backfill")
+
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Raise NotRunning."""
         _not_running("resume a task")
@@ -105,8 +142,13 @@ class OfflineScheduler:
         return lambda: None
 
 
-def summary_of(version: DagVersion, paused: Collection[str]) -> DagSummary:
-    """Return a DAG as only the history knows it; `paused` are the ids of those that are."""
+def summary_of(
+    version: DagVersion, paused: Collection[str], missed: Mapping[str, Sequence[PointRange]]
+) -> DagSummary:
+    """Return a DAG as only the history knows it.
+
+    `paused` are the ids of those that are, and of some points were `missed` while no scheduler ran.
+    """
     return DagSummary(
         dag_id=version.dag_id,
         version=version.version,
@@ -116,6 +158,7 @@ def summary_of(version: DagVersion, paused: Collection[str]) -> DagSummary:
         tags=version.tags,
         defined=False,
         paused=version.dag_id in paused,
+        missed=joined(missed.get(version.dag_id, ())),
     )
 
 

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ppacer_nb.engine.backfill import points_to_fill
 from ppacer_nb.engine.commands import Command
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.interruption import DIED, interrupted_by_history
@@ -22,12 +23,14 @@ from ppacer_nb.engine.runs import DagEntry
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
+from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord, request_of, span_of
 from ppacer_nb.model.dag import DagSpec, did_you_mean
 from ppacer_nb.model.events import EventOfRun
 from ppacer_nb.model.history import NewestVersion
 from ppacer_nb.model.ids import dag_id_of, run_id_of
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import DagSummary, HeldKernel, PoolUse, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.points import PointRange, joined
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
@@ -96,15 +99,22 @@ class Scheduler:
         for run_id, events in interruptions.items():
             unfinished[run_id] += events
         self._notifier = Notifier(options.receivers, self._note_notification)
+        limits = Limits(options.max_workers, options.pools)
+        coordinator = Coordinator(limits, options.runs_folder, paused, unfinished)
         self._loop = SchedulerLoop(
-            Coordinator(Limits(options.max_workers, options.pools), options.runs_folder, paused, unfinished),
+            coordinator,
             self._store.log,
             _executors(options, self._refused.update),
             default_executor=options.default_executor,
             clock=self._clock,
             notify=self._notifier.send,
+            recall=self.history.events,
         )
         self._store.log.events([event for events in interruptions.values() for event in events])
+        coordinator.restore_missed(self.history.missed(), self.history.to_catch_up())
+        self._store.log.flush()  # so that what became of their runs is among their events
+        for backfill in self.history.open_backfills():
+            coordinator.restore_backfill(backfill)
         self._loop.start()
 
     def register(self, dag: DagSpec, *, scheduled: bool = True) -> None:
@@ -152,15 +162,16 @@ class Scheduler:
     def dags(self) -> list[DagSummary]:
         """Return all DAGs, also those known from the history only, by id."""
         now = self._clock.now()
-        defined, paused, parked = self._loop.look(
+        defined, paused, missed, parked = self._loop.look(
             lambda c: (
-                {id: _defined(entry, now, paused=id in c.paused) for id, entry in c.dags.items()},
+                {id: _defined(entry, c, now) for id, entry in c.dags.items()},
                 set(c.paused),
+                dict(c.missed),
                 Counter(map(dag_id_of, c.parked)),
             )
         )
         for version in self.history.dag_versions():
-            summary = summary_of(version, paused)
+            summary = summary_of(version, paused, missed)
             defined.setdefault(version.dag_id, replace(summary, queued_runs=parked[version.dag_id]))
         return [defined[id] for id in sorted(defined)]
 
@@ -242,6 +253,57 @@ class Scheduler:
     def unpause(self, dag_id: str, *, by: str = "") -> None:
         """End the pause of a DAG. See `SchedulerApi.unpause`."""
         self._ask(lambda engine, now: engine.unpause(dag_id, now, by=_who(by)))
+
+    def catchup(self, dag_id: str, choice: str, *, by: str = "") -> list[datetime]:
+        """Decide on the points that a DAG missed while no scheduler ran. See `SchedulerApi.catchup`."""
+
+        def decide(engine: Coordinator, now: datetime) -> tuple[list[datetime], list[Command]]:
+            with_run = self._points_with_run(dag_id, joined(engine.missed.get(dag_id, ())))
+            return engine.catch_up(dag_id, choice, with_run, now, by=_who(by))
+
+        return self._loop.ask(decide)
+
+    def backfills(self) -> list[BackfillRecord]:
+        """Return the latest backfills, the newest first, with how far they have come."""
+        self._store.log.flush()
+        return self.history.backfills()
+
+    def backfill(
+        self,
+        dag_id: str,
+        first: date | str,
+        last: date | str,
+        *,
+        rerun: str = "none",
+        concurrency: int = 1,
+        params: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        by: str = "",
+    ) -> BackfillPlan:
+        """Run a DAG for all its points of a range of dates. See `SchedulerApi.backfill`."""
+        dag, now = self._loop.ask(lambda engine, now: ((engine.dag_of(dag_id), now), []))
+        span = span_of(first, last, dag.timezone, dag_id)
+        request = request_of(dag_id, span, rerun, concurrency, params or {})
+        points = points_to_fill(dag, *span, now)  # here, as the loop has better things to do
+
+        def decide(engine: Coordinator, now: datetime) -> tuple[BackfillPlan, list[Command]]:
+            self._store.log.flush()
+            runs = self.history.point_runs(dag_id, *span)
+            return engine.backfill(dag_id, request, points, runs, now, by=_who(by), dry_run=dry_run)
+
+        return self._loop.ask(decide)
+
+    def pause_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Begin no more runs of a DAG's backfill. See `SchedulerApi.pause_backfill`."""
+        self._ask(lambda engine, now: engine.pause_backfill(dag_id, now, by=_who(by)))
+
+    def resume_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Let a paused backfill go on. See `SchedulerApi.resume_backfill`."""
+        self._ask(lambda engine, now: engine.resume_backfill(dag_id, now, by=_who(by)))
+
+    def cancel_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """End a backfill for good. See `SchedulerApi.cancel_backfill`."""
+        self._ask(lambda engine, now: engine.cancel_backfill(dag_id, now, by=_who(by)))
 
     def end_of(self, run_id: str) -> Future[RunState]:
         """Return the future of how an unfinished run ends; of one that has ended already, its end.
@@ -329,6 +391,15 @@ class Scheduler:
         self._store.log.flush()
         return self.history.events(run_id)
 
+    def _points_with_run(self, dag_id: str, missed: PointRange | None) -> set[datetime]:
+        """Return the points for which a DAG has a scheduled run, or one that caught up."""
+        if missed is None:
+            return set()
+        self._store.log.flush()
+        of_schedule = (RunType.SCHEDULED, RunType.CATCHUP)
+        found = self.history.point_runs(dag_id, missed.first, missed.last)
+        return {run.point for run in found if run.run_type in of_schedule}
+
     def _check_is_new(self, run_id: str) -> None:
         run = self.history.run(run_id)
         if run is not None:
@@ -396,7 +467,7 @@ def _check_executors(dag: DagSpec, options: SchedulerOptions) -> None:
             )
 
 
-def _defined(entry: DagEntry, now: datetime, *, paused: bool) -> DagSummary:
+def _defined(entry: DagEntry, coordinator: Coordinator, now: datetime) -> DagSummary:
     dag = entry.dag
     return DagSummary(
         dag_id=dag.id,
@@ -410,7 +481,10 @@ def _defined(entry: DagEntry, now: datetime, *, paused: bool) -> DagSummary:
         active_runs=len(entry.active),
         queued_runs=len(entry.waiting),
         problem=entry.problem or _ahead(entry, now),
-        paused=paused,
+        paused=dag.id in coordinator.paused,
+        missed=joined(coordinator.missed.get(dag.id, ())),
+        to_catch_up=len(coordinator.to_catch_up.get(dag.id, ())),
+        catchup=str(dag.catchup) if dag.catchup.is_on else "",
     )
 
 

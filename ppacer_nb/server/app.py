@@ -195,6 +195,24 @@ def _mark(request: _Handler, run_id: str, task_id: str) -> Any:
     return request.api.mark(run_id, task_id, str(request.body().get("state", "")), by=_by(request))
 
 
+def _catchup(request: _Handler, dag_id: str) -> Any:
+    return request.api.catchup(dag_id, str(request.body().get("choice", "")), by=_by(request))
+
+
+def _backfill(request: _Handler, dag_id: str) -> Any:
+    body = request.body()
+    return request.api.backfill(
+        dag_id,
+        body.get("first", ""),
+        body.get("last", ""),
+        rerun=str(body.get("rerun") or "none"),
+        concurrency=body.get("concurrency", 1),
+        params=body.get("params"),
+        dry_run=bool(body.get("dry_run")),
+        by=_by(request),
+    )
+
+
 def _by(request: _Handler) -> str:
     return str(request.body().get("by") or "API")
 
@@ -226,6 +244,12 @@ _ROUTES: list[tuple[str, str, Answer]] = [
     ("post", r"/api/dags/([^/]+)/trigger", _trigger),
     ("post", r"/api/dags/([^/]+)/pause", lambda r, dag_id: r.api.pause(dag_id, by=_by(r))),
     ("post", r"/api/dags/([^/]+)/unpause", lambda r, dag_id: r.api.unpause(dag_id, by=_by(r))),
+    ("post", r"/api/dags/([^/]+)/catchup", _catchup),
+    ("get", r"/api/backfills", lambda r: r.api.backfills()),
+    ("post", r"/api/dags/([^/]+)/backfill", _backfill),
+    ("post", r"/api/dags/([^/]+)/backfill/pause", lambda r, dag_id: r.api.pause_backfill(dag_id, by=_by(r))),
+    ("post", r"/api/dags/([^/]+)/backfill/resume", lambda r, d: r.api.resume_backfill(d, by=_by(r))),
+    ("post", r"/api/dags/([^/]+)/backfill/cancel", lambda r, d: r.api.cancel_backfill(d, by=_by(r))),
     ("get", r"/api/runs", _runs),
     ("get", r"/api/run_ids", lambda r: r.api.history.run_ids(limit=r.number("limit", 200))),
     ("get", r"/api/counts", lambda r: r.api.history.counts()),

@@ -9,11 +9,12 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from ppacer_nb.errors import NotRunning
+from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.server.address import Address
@@ -153,6 +154,54 @@ class RemoteScheduler:
     def unpause(self, dag_id: str, *, by: str = "") -> None:
         """End the pause of a DAG. See `SchedulerApi.unpause`."""
         self._http.post(f"dags/{quote(dag_id)}/unpause", None, {"by": by})
+
+    def catchup(self, dag_id: str, choice: str, *, by: str = "") -> list[datetime]:
+        """Decide on the points that a DAG missed while no scheduler ran. See `SchedulerApi.catchup`."""
+        body = {"choice": choice, "by": by}
+        points: list[datetime] = self._http.post(f"dags/{quote(dag_id)}/catchup", list[datetime], body)
+        return points
+
+    def backfills(self) -> list[BackfillRecord]:
+        """Return the latest backfills, the newest first, with how far they have come."""
+        found: list[BackfillRecord] = self._http.get("backfills", list[BackfillRecord])
+        return found
+
+    def backfill(
+        self,
+        dag_id: str,
+        first: date | str,
+        last: date | str,
+        *,
+        rerun: str = "none",
+        concurrency: int = 1,
+        params: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        by: str = "",
+    ) -> BackfillPlan:
+        """Run a DAG for all its points of a range of dates; `params` as JSON carries them."""
+        body = {
+            "first": first if isinstance(first, str) else first.isoformat(),
+            "last": last if isinstance(last, str) else last.isoformat(),
+            "rerun": rerun,
+            "concurrency": concurrency,
+            "params": params,
+            "dry_run": dry_run,
+            "by": by,
+        }
+        plan: BackfillPlan = self._http.post(f"dags/{quote(dag_id)}/backfill", BackfillPlan, body)
+        return plan
+
+    def pause_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Begin no more runs of a DAG's backfill. See `SchedulerApi.pause_backfill`."""
+        self._http.post(f"dags/{quote(dag_id)}/backfill/pause", None, {"by": by})
+
+    def resume_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """Let a paused backfill go on. See `SchedulerApi.resume_backfill`."""
+        self._http.post(f"dags/{quote(dag_id)}/backfill/resume", None, {"by": by})
+
+    def cancel_backfill(self, dag_id: str, *, by: str = "") -> None:
+        """End a backfill for good. See `SchedulerApi.cancel_backfill`."""
+        self._http.post(f"dags/{quote(dag_id)}/backfill/cancel", None, {"by": by})
 
     def resume(self, run_id: str, task_id: str, *, by: str = "") -> None:
         """Let a failed notebook go on in the kernel that is held for it. See `SchedulerApi.resume`."""

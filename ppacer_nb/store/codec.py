@@ -9,13 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from ppacer_nb.model.attempt import ErrorInfo, Files, Held, LogLine
+from ppacer_nb.model.backfill import BackfillOrder, BackfillRequest
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import DagEvent, Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import (
+    BackfillEvent,
+    CatchupEvent,
+    DagEvent,
+    Event,
+    RunEvent,
+    ScheduleEvent,
+    TaskEvent,
+)
 from ppacer_nb.model.history import TaskShape
 from ppacer_nb.model.ids import AttemptKey, dag_id_of
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.values import Value
-from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+from ppacer_nb.status import (
+    AttemptState,
+    BackfillState,
+    CatchupChoice,
+    Rerun,
+    RunState,
+    RunType,
+    ScheduleEventKind,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -51,6 +68,12 @@ def event_row(seq: int, event: Event) -> Row:
     if isinstance(event, DagEvent):
         state, detail = _DAG_STATES[event.paused], _json({"reason": event.reason})
         return (seq, ts, "dag", event.dag_id, None, None, None, state, detail, None)
+    if isinstance(event, CatchupEvent):
+        detail = _json({"by": event.by, "points": [_micros(point) for point in event.points]})
+        return (seq, ts, "catchup", event.dag_id, None, None, None, event.choice.value, detail, None)
+    if isinstance(event, BackfillEvent):
+        detail = _backfill_detail(event)
+        return (seq, ts, "backfill", event.dag_id, None, None, None, event.state.value, detail, None)
     detail = _schedule_detail(event)
     return (seq, ts, "schedule", event.dag_id, event.run_id, None, None, event.kind.value, detail, None)
 
@@ -115,7 +138,15 @@ def event_of(row: Row) -> Event:
         return DagEvent(dag_id, state == _DAG_STATES[True], at, detail["reason"])
     if kind == "schedule":
         first, last = _instant(detail["first"]), _instant(detail["last"])
-        return ScheduleEvent(dag_id, ScheduleEventKind(state), first, last, detail["count"], at, run_id)
+        kind, missed = ScheduleEventKind(state), detail.get("missed", False)
+        backfill_id = detail.get("backfill", "")
+        return ScheduleEvent(dag_id, kind, first, last, detail["count"], at, run_id, missed, backfill_id)
+    if kind == "backfill":
+        order = _order(detail["order"]) if "order" in detail else None
+        return BackfillEvent(detail["id"], dag_id, BackfillState(state), at, detail["reason"], order)
+    if kind == "catchup":
+        points = tuple(_instant(point) for point in detail["points"])
+        return CatchupEvent(dag_id, CatchupChoice(state), points, at, detail["by"])
     return RunEvent(
         run_id=run_id,
         dag_id=dag_id,
@@ -209,7 +240,40 @@ def _run_detail(event: RunEvent) -> str:
 
 
 def _schedule_detail(event: ScheduleEvent) -> str:
-    return _json({"first": _micros(event.first), "last": _micros(event.last), "count": event.count})
+    detail: dict[str, Any] = {
+        "first": _micros(event.first),
+        "last": _micros(event.last),
+        "count": event.count,
+    }
+    if event.missed:
+        detail["missed"] = True
+    if event.backfill_id:
+        detail["backfill"] = event.backfill_id
+    return _json(detail)
+
+
+def _backfill_detail(event: BackfillEvent) -> str:
+    detail: dict[str, Any] = {"id": event.backfill_id, "reason": event.reason}
+    if event.order is None:
+        return _json(detail)
+    request = event.order.request
+    order = {
+        "first": _micros(request.first),
+        "last": _micros(request.last),
+        "rerun": request.rerun,
+        "concurrency": request.concurrency,
+        "params": json.loads(to_json(request.params)),
+        "points": [_micros(point) for point in event.order.points],
+        "again": sorted(_micros(point) for point in event.order.again),
+    }
+    return _json({**detail, "order": order})
+
+
+def _order(detail: Mapping[str, Any]) -> BackfillOrder:
+    bounds = _instant(detail["first"]), _instant(detail["last"])
+    request = BackfillRequest(*bounds, Rerun(detail["rerun"]), detail["concurrency"], detail["params"])
+    points = tuple(map(_instant, detail["points"]))
+    return BackfillOrder(request, points, frozenset(map(_instant, detail["again"])))
 
 
 def _json(value: Any) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ppacer_nb import values
 from ppacer_nb.model.attempt import ErrorInfo, LogLine
-from ppacer_nb.model.events import DagEvent, Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import CatchupEvent, DagEvent, Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey, run_id_of
-from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+from ppacer_nb.model.points import PointRange, PointRun
+from ppacer_nb.status import AttemptState, CatchupChoice, RunState, RunType, ScheduleEventKind
 from ppacer_nb.store.store import Store
 
 
@@ -137,6 +139,43 @@ class StoreContract:
         for paused in (True, False, True):
             self.wrote(store, DagEvent("sales", paused, self.at, "by Ola"), DagEvent("b", True, self.at, ""))
             assert store.history.paused() == ({"sales", "b"} if paused else {"b"})
+
+    def test_missed_points_are_open_until_somebody_decides_on_them(self, store: Store) -> None:
+        at, hour = self.at, timedelta(hours=1)
+        skipped = ScheduleEvent("sales", ScheduleEventKind.SKIPPED, at, at + hour, 2, at)
+        missed, later = (
+            replace(skipped, missed=True),
+            replace(skipped, missed=True, last=at + 2 * hour, count=3),
+        )
+        self.wrote(store, skipped, missed, replace(missed, dag_id="b"))
+        expected = PointRange(at, at + hour, 2)
+        assert store.history.missed() == {"sales": [expected], "b": [expected]}
+        points = (at, at + hour)
+        self.wrote(store, CatchupEvent("sales", CatchupChoice.ALL, points, at, "Ola"), later)
+        assert store.history.missed()["sales"] == [PointRange(at, at + 2 * hour, 3)]
+        assert store.history.to_catch_up() == {"sales": [at, at + hour]}
+        served = ScheduleEvent("sales", ScheduleEventKind.CAUGHT_UP, at, at, 1, at, "sales/x")
+        self.wrote(store, served)
+        assert store.history.to_catch_up() == {"sales": [at + hour]}
+        self.wrote(store, CatchupEvent("sales", CatchupChoice.NONE, (), at, "Jan"))
+        assert (store.history.missed(), store.history.to_catch_up()) == ({"b": [expected]}, {})
+        rows = store.history.sql(
+            "SELECT choice, decided_by, len(points) FROM catchup_events ORDER BY seq"
+        ).rows
+        assert list(map(tuple, rows)) == [("all", "Ola", 2), ("none", "Jan", 0)]
+
+    def test_the_runs_of_a_span_are_found_with_their_states(self, store: Store) -> None:
+        later = self.at + timedelta(hours=1)
+        self.wrote(
+            store,
+            *(self.run_event(RunState.QUEUED), self.run_event(RunState.FAILED)),
+            self.run_event(RunState.QUEUED, run_id="sales/2", run_type=RunType.MANUAL, logical_date=later),
+            self.run_event(RunState.QUEUED, run_id="b/1", dag_id="b"),
+        )
+        first = PointRun(self.at, RunType.SCHEDULED, RunState.FAILED)
+        second = PointRun(later, RunType.MANUAL, RunState.QUEUED)
+        assert store.history.point_runs("sales", self.at, later) == [first, second]
+        assert store.history.point_runs("sales", later, later) == [second]
 
     def test_log_lines_come_back_in_order_with_their_attributes(self, store: Store) -> None:
         keys = [AttemptKey(self.run_id, "load", 1), AttemptKey(self.run_id, "total", 1)]

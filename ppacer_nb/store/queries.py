@@ -12,7 +12,8 @@ import duckdb
 
 from ppacer_nb.errors import StoreError
 from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
-from ppacer_nb.model.events import EventOfRun
+from ppacer_nb.model.backfill import BackfillRecord
+from ppacer_nb.model.events import Event, EventOfRun
 from ppacer_nb.model.history import (
     AttemptRecord,
     DagVersion,
@@ -21,9 +22,10 @@ from ppacer_nb.model.history import (
     QueryResult,
     RunRecord,
 )
+from ppacer_nb.model.points import PointRange, PointRun
 from ppacer_nb.model.values import Value
-from ppacer_nb.status import AttemptState, RunState, RunType
-from ppacer_nb.store.codec import event_of, task_shapes
+from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
+from ppacer_nb.store.codec import event_of, task_shapes, to_timestamp
 from ppacer_nb.store.database import Database
 
 _CHOSEN = """
@@ -76,12 +78,47 @@ SELECT run_id, task_id, attempt, ts, level, message, attributes FROM (
 ) ORDER BY seq
 """
 
-# Points are accounted for in their order. Only the last row of each DAG is worth a look into its JSON.
+# Points are accounted for in their order, but those caught up by somebody's choice. So only the last rows of
+# each DAG, and those that caught up, are worth a look into their JSON.
 _LAST_POINTS = """
-SELECT dag_id, last_point FROM schedule_events WHERE seq IN (
+SELECT dag_id, max(last_point) FROM schedule_events WHERE event = 'caught_up' OR seq IN (
     SELECT max(seq) FROM events
-    WHERE kind = 'schedule' AND state IN ('regular', 'caught_up', 'skipped') GROUP BY dag_id
+    WHERE kind = 'schedule' AND state IN ('regular', 'skipped') GROUP BY dag_id
 )
+GROUP BY dag_id
+"""
+
+_MISSED = """
+SELECT dag_id, first_point, last_point, points FROM schedule_events
+LEFT JOIN (SELECT dag_id, max(seq) AS seq FROM catchup_events GROUP BY dag_id) AS decided USING (dag_id)
+WHERE missed AND schedule_events.seq > coalesce(decided.seq, 0)
+ORDER BY schedule_events.seq
+"""
+
+_TO_CATCH_UP = """
+WITH given_up AS (SELECT dag_id, max(seq) AS seq FROM catchup_events WHERE choice = 'none' GROUP BY dag_id),
+chosen AS (
+    SELECT dag_id, unnest(points) AS point
+    FROM catchup_events LEFT JOIN given_up USING (dag_id)
+    WHERE catchup_events.seq > coalesce(given_up.seq, 0)
+)
+SELECT dag_id, point FROM chosen
+ANTI JOIN (SELECT dag_id, first_point AS point FROM schedule_events WHERE event = 'caught_up') AS served
+USING (dag_id, point)
+ORDER BY dag_id, point
+"""
+
+_BACKFILLS = """
+SELECT backfill_id, dag_id, state, first_date, last_date, runs, succeeded, failed, concurrency, created_at,
+       ended_at, reason
+FROM backfills ORDER BY seq DESC LIMIT ?
+"""
+
+_POINT_RUNS = """
+SELECT logical_date, run_type, state FROM (
+    SELECT max(logical_date) AS logical_date, max(run_type) AS run_type, arg_max(state, seq) AS state
+    FROM run_events WHERE dag_id = ? GROUP BY run_id
+) WHERE logical_date BETWEEN ? AND ? ORDER BY logical_date
 """
 
 
@@ -164,6 +201,40 @@ class History:
     def last_points(self) -> dict[str, datetime]:
         """Return, by DAG, the last schedule point that is accounted for."""
         return {dag_id: point.replace(tzinfo=UTC) for dag_id, point in self._rows(_LAST_POINTS)}
+
+    def missed(self) -> dict[str, list[PointRange]]:
+        """Return, by DAG, the points missed while no scheduler ran that nobody has decided on, in order."""
+        found: dict[str, list[PointRange]] = {}
+        for dag_id, first, last, count in self._rows(_MISSED):
+            span = PointRange(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC), count)
+            found.setdefault(dag_id, []).append(span)
+        return found
+
+    def to_catch_up(self) -> dict[str, list[datetime]]:
+        """Return, by DAG, the missed points that somebody chose and that have no run yet, in order."""
+        found: dict[str, list[datetime]] = {}
+        for dag_id, point in self._rows(_TO_CATCH_UP):
+            found.setdefault(dag_id, []).append(point.replace(tzinfo=UTC))
+        return found
+
+    def backfills(self, *, limit: int = 20) -> list[BackfillRecord]:
+        """Return the latest backfills, the newest first, with how far they have come."""
+        return [_backfill(row) for row in self._rows(_BACKFILLS, [limit])]
+
+    def open_backfills(self) -> list[list[Event]]:
+        """Return, of each backfill that has not ended, its events and those of its DAG's runs since."""
+        sql = "SELECT dag_id, seq FROM backfills WHERE state IN ('running', 'paused') ORDER BY seq"
+        events = """SELECT * FROM events WHERE dag_id = ? AND seq >= ? AND kind <> 'task'
+                    AND (kind <> 'schedule' OR state = 'backfilled') ORDER BY seq"""
+        return [[event_of(row) for row in self._rows(events, begun)] for begun in self._rows(sql)]
+
+    def point_runs(self, dag_id: str, first: datetime, last: datetime) -> list[PointRun]:
+        """Return the runs of a DAG with logical dates from `first` to `last`, in their order."""
+        bounds = [to_timestamp(first), to_timestamp(last)]
+        return [
+            PointRun(point.replace(tzinfo=UTC), RunType(run_type), RunState(state))
+            for point, run_type, state in self._rows(_POINT_RUNS, [dag_id, *bounds])
+        ]
 
     def paused(self) -> set[str]:
         """Return the ids of the DAGs that are paused."""
@@ -259,6 +330,24 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
         tasks_done=done,
         tasks_failed=failed,
         restarts=restarts,
+    )
+
+
+def _backfill(row: tuple[Any, ...]) -> BackfillRecord:
+    id, dag_id, state, first, last, runs, succeeded, failed, concurrency, created_at, ended_at, reason = row
+    return BackfillRecord(
+        backfill_id=id,
+        dag_id=dag_id,
+        state=BackfillState(state),
+        first=first.replace(tzinfo=UTC),
+        last=last.replace(tzinfo=UTC),
+        runs=runs,
+        succeeded=succeeded,
+        failed=failed,
+        concurrency=concurrency,
+        created_at=created_at.replace(tzinfo=UTC),
+        ended_at=_utc(ended_at),
+        reason=reason,
     )
 
 

@@ -271,7 +271,7 @@ SELECT run_id,
        CASE WHEN ended_at >= started_at THEN ended_at - started_at END AS duration,
        arg_max(reason, seq) AS reason,
        arg_max(version, seq) AS version,
-       max(params::VARCHAR)::JSON AS params,
+       arg_max(params::VARCHAR, seq)::JSON AS params,
        arg_max(tasks, seq) AS tasks,
        max(restarts) AS restarts
 FROM run_events GROUP BY run_id;
@@ -300,8 +300,61 @@ SELECT CASE attempt WHEN 0 THEN max(seq) ELSE min(seq) END AS seq, run_id, task_
 FROM task_events GROUP BY run_id, task_id, attempt;
 """
 
+# Points that were missed are told from those skipped on purpose, and people decide what becomes of them.
+# Backfills.
+_CATCHING_UP = """
+CREATE OR REPLACE VIEW schedule_events AS
+SELECT seq, ts, dag_id, state AS event, run_id,
+       make_timestamp((detail->>'first')::BIGINT) AS first_point,
+       make_timestamp((detail->>'last')::BIGINT) AS last_point,
+       (detail->>'count')::BIGINT AS points,
+       coalesce((detail->>'missed')::BOOLEAN, false) AS missed,
+       detail->>'backfill' AS backfill_id
+FROM events WHERE kind = 'schedule';
+
+CREATE VIEW catchup_events AS
+SELECT seq, ts, dag_id, state AS choice, detail->>'by' AS decided_by,
+       [make_timestamp(point) FOR point IN (detail->'points')::BIGINT[]] AS points
+FROM events WHERE kind = 'catchup';
+
+CREATE VIEW backfill_events AS
+SELECT seq, ts, dag_id, detail->>'id' AS backfill_id, state, detail->>'reason' AS reason
+FROM events WHERE kind = 'backfill';
+
+CREATE VIEW backfills AS  -- succeeded and failed are counted by how its runs stand now
+WITH asked AS (
+    SELECT detail->>'id' AS backfill_id, dag_id, ts AS created_at, seq, detail->'order' AS request
+    FROM events WHERE kind = 'backfill' AND (detail->'order') IS NOT NULL
+), latest AS (
+    SELECT backfill_id, arg_max(state, seq) AS state, arg_max(reason, seq) AS reason,
+           max(ts) FILTER (state IN ('finished', 'cancelled')) AS ended_at
+    FROM backfill_events GROUP BY backfill_id
+), begun AS (
+    SELECT backfill_id, run_id FROM schedule_events WHERE backfill_id IS NOT NULL
+), states AS (
+    SELECT run_id, arg_max(state, seq) AS state FROM events
+    WHERE kind = 'run' AND run_id IN (SELECT run_id FROM begun) GROUP BY run_id
+), counts AS (
+    SELECT backfill_id,
+           count(*) FILTER (state = 'success') AS succeeded,
+           count(*) FILTER (state IN ('failed', 'cancelled')) AS failed
+    FROM begun JOIN states USING (run_id) GROUP BY backfill_id
+)
+SELECT backfill_id, dag_id, state, created_at, ended_at,
+       make_timestamp((request->>'first')::BIGINT) AS first_date,
+       make_timestamp((request->>'last')::BIGINT) AS last_date,
+       json_array_length(request->'points')::BIGINT AS runs,
+       coalesce(succeeded, 0) AS succeeded,
+       coalesce(failed, 0) AS failed,
+       (request->>'concurrency')::INTEGER AS concurrency,
+       request->>'rerun' AS rerun,
+       request->'params' AS params,
+       reason, seq
+FROM asked JOIN latest USING (backfill_id) LEFT JOIN counts USING (backfill_id);
+"""
+
 #: The n-th entry brings a store from schema n to schema n + 1. Entries are added, never changed.
-MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING, _CONTROL, _CLOCKS_PUT_BACK)
+MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING, _CONTROL, _CLOCKS_PUT_BACK, _CATCHING_UP)
 
 #: The schema that this version of ppacer_nb reads and writes.
 SCHEMA = len(MIGRATIONS)

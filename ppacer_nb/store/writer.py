@@ -15,7 +15,7 @@ from typing import Any
 
 from ppacer_nb.errors import StoreError
 from ppacer_nb.model.attempt import LogLine
-from ppacer_nb.model.events import DagEvent, Event, TaskEvent
+from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.store.backlog import Backlog, size_of
 from ppacer_nb.store.codec import Row, event_row, log_row
@@ -341,7 +341,8 @@ def _call(callback: Callable[..., None], *args: Any) -> None:
 def _about(event: Event) -> str:
     if isinstance(event, TaskEvent):
         return event.run_id
-    return event.dag_id if isinstance(event, DagEvent) else event.run_id or event.dag_id
+    run_id = event.run_id if isinstance(event, RunEvent | ScheduleEvent) else None
+    return run_id or event.dag_id
 
 
 def _in_words(events: int, ids: Sequence[str], lines: int, rows: int) -> str:

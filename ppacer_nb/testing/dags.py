@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ppacer_nb.model.catchup import Catchup
 from ppacer_nb.model.dag import DagSpec, in_order
 from ppacer_nb.model.task import FunctionWork, TaskOptions, TaskSpec
 
@@ -25,7 +26,7 @@ def dag_spec(
     options
         Of every task, or by task id.
     **head
-        Further fields of `DagSpec`: ``schedule=...``, ``catchup=True``.
+        Further fields of `DagSpec`: ``schedule=...``; ``catchup`` as `DAG` takes it.
     """
     upstreams: dict[str, list[str]] = {}
     for chain in chains.split(";"):
@@ -45,6 +46,8 @@ def dag_spec(
         )
         for name, waits_for in upstreams.items()
     ]
+    if "catchup" in head:
+        head["catchup"] = Catchup.of(head["catchup"])
     return DagSpec(id, in_order(id, tasks), **head)
 
 

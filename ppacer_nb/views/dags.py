@@ -32,6 +32,8 @@ def _title(dag: DagSpec) -> str:
     parts = [dag.id]
     if dag.schedule is not None:
         parts.append(str(dag.schedule))
+        if dag.catchup.is_on:
+            parts.append(f"catchup {dag.catchup}")
     if dag.max_active_tasks is not None:
         parts.append(f"at most {dag.max_active_tasks} task{'s' * (dag.max_active_tasks > 1)} at once")
     return " · ".join(parts)

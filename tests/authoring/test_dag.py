@@ -297,7 +297,18 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         InvalidOption,
         "end of DAG 'd' lies before its start",
     ),
-    "catchup": (lambda: DAG("d", catchup="no"), InvalidOption, "catchup of DAG 'd' is 'no': give True or"),  # type: ignore[arg-type]
+    "catchup": (
+        lambda: DAG("d", catchup="no"),
+        InvalidOption,
+        "catchup of DAG 'd' is 'no': give False, True, 'all', 'last', or how far back .* '7d'",
+    ),
+    "catchup of no time": (lambda: DAG("d", catchup="0s"), InvalidOption, "catchup of DAG 'd' is '0s'"),
+    "catchup by number": (lambda: DAG("d", catchup=7), InvalidOption, "catchup of DAG 'd' is 7"),  # type: ignore[arg-type]
+    "catchup of the past": (
+        lambda: DAG("d", catchup=timedelta(days=-1)),
+        InvalidOption,
+        "catchup of DAG 'd' is datetime.timedelta",
+    ),
     "max_active_runs": (lambda: DAG("d", max_active_runs=0), InvalidOption, "is 0: give a whole number"),
     "max_active_tasks": (
         lambda: DAG("d", max_active_tasks=0),

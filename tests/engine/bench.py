@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ppacer_nb.engine.commands import Command, Keep, Notify, Record, Release, Start, Stop
+from ppacer_nb.engine.backfill import points_to_fill
+from ppacer_nb.engine.commands import Command, Keep, Notify, Recall, Record, Release, Start, Stop
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.interruption import DIED, interrupted_by_history
 from ppacer_nb.engine.queue import Limits
 from ppacer_nb.model.attempt import Cancelled, ErrorInfo, Failed, Held, Job, Outcome, Skipped, Succeeded
+from ppacer_nb.model.backfill import BackfillPlan, request_of
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.events import (
+    BackfillEvent,
+    CatchupEvent,
+    DagEvent,
+    Event,
+    EventOfRun,
+    RunEvent,
+    ScheduleEvent,
+    TaskEvent,
+)
 from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.model.points import PointRange, PointRun
 from ppacer_nb.model.values import Value
-from ppacer_nb.status import ScheduleEventKind
+from ppacer_nb.status import CatchupChoice, ScheduleEventKind
 
 T0 = datetime(2026, 11, 23, 5, 15, tzinfo=UTC)
 NOTHING = Value(b"N.", None, 2, "NoneType", "None")
@@ -141,6 +153,32 @@ class Bench:
         self.engine = Coordinator(self.limits, Path("runs"), paused, unfinished)
         self.running.clear()
         self._take(found)
+        self.engine.restore_missed({"d": self._missed()}, {"d": self._to_catch_up()})
+        states_of = {e.backfill_id: e.state for e in self.events if isinstance(e, BackfillEvent)}
+        for place, e in enumerate(self.events):
+            if isinstance(e, BackfillEvent) and e.order and not states_of[e.backfill_id].is_terminal:
+                since = self.events[place:]
+                self.engine.restore_backfill([e for e in since if not isinstance(e, TaskEvent)])
+
+    def _missed(self) -> list[PointRange]:
+        """What nobody has decided on, as the store says it."""
+        missed: list[PointRange] = []
+        for e in self.events:
+            if isinstance(e, CatchupEvent):
+                missed.clear()
+            elif isinstance(e, ScheduleEvent) and e.missed:
+                missed.append(PointRange(e.first, e.last, e.count))
+        return missed
+
+    def _to_catch_up(self) -> list[datetime]:
+        """What was chosen and has not run, as the store says it."""
+        chosen: list[datetime] = []
+        for e in self.events:
+            if isinstance(e, CatchupEvent):
+                chosen = [] if e.choice is CatchupChoice.NONE else [*chosen, *e.points]
+            elif isinstance(e, ScheduleEvent) and e.kind is ScheduleEventKind.CAUGHT_UP:
+                chosen = [point for point in chosen if point != e.first]
+        return sorted(chosen)
 
     def stop(self) -> None:
         """The scheduler is stopped, what runs cannot be awaited, and another one starts on its log."""
@@ -164,6 +202,41 @@ class Bench:
             if isinstance(e, ScheduleEvent) and e.dag_id == dag_id and e.kind in kinds
         ]
         return max(points, default=None)
+
+    def catch_up(
+        self, choice: str, *, dag_id: str = "d", with_run: Collection[datetime] = ()
+    ) -> list[datetime]:
+        points, commands = self.engine.catch_up(dag_id, choice, with_run, self.now, by="test")
+        self._take(commands)
+        return points
+
+    def backfill(
+        self,
+        first: datetime,
+        last: datetime,
+        *,
+        runs: Sequence[PointRun] = (),
+        rerun: str = "none",
+        concurrency: int = 1,
+        params: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+    ) -> BackfillPlan:
+        request = request_of("d", (first, last), rerun, concurrency, params or {})
+        points = points_to_fill(self.engine.dag_of("d"), first, last, self.now)
+        plan, commands = self.engine.backfill(
+            "d", request, points, runs, self.now, by="test", dry_run=dry_run
+        )
+        self._take(commands)
+        return plan
+
+    def steer_backfill(self, wish: str, dag_id: str = "d") -> None:
+        """Pause, resume or cancel it."""
+        self._take(getattr(self.engine, f"{wish}_backfill")(dag_id, self.now, by="test"))
+
+    def point_runs(self) -> list[PointRun]:
+        """As the store says them."""
+        runs = {e.run_id: e for e in self.events if isinstance(e, RunEvent)}
+        return [PointRun(e.logical_date, e.run_type, e.state) for e in runs.values()]
 
     def history(self, run_id: str) -> list[EventOfRun]:
         """As the scheduler does: the history of a run that has ended comes from the store."""
@@ -203,22 +276,23 @@ class Bench:
                 case Start(job):
                     self.jobs.append(job)
                     self.running[job.key] = None
+        for command in commands:  # when all the records are on disk
+            if isinstance(command, Recall):
+                of_run = (e for e in self.events if isinstance(e, RunEvent | TaskEvent))
+                history = [e for e in of_run if e.run_id == command.run_id]
+                self._take(self.engine.recalled(command.run_id, history, self.now))
 
 
 def _short(command: Command) -> str:
     match command:
-        case Record(RunEvent(state=state)):
-            return f"run {state}"
-        case Record(TaskEvent(task_id=task_id, attempt=attempt, state=state)):
-            return f"{task_id}:{attempt} {state}"
-        case Record(ScheduleEvent(kind=kind, count=count)):
-            return f"{kind} {count}"
-        case Record(DagEvent(paused=paused)):
-            return "paused" if paused else "unpaused"
+        case Record(event):
+            return _short_event(event)
         case Start(job):
             return f"start {job.task.id}:{job.run.attempt}"
         case Stop(key, timed_out):
             return f"{'time out' if timed_out else 'stop'} {key.task_id}:{key.attempt}"
+        case Recall():
+            return "recall"
         case Keep(key):
             return f"keep {key.task_id}:{key.attempt}"
         case Release(key):
@@ -226,3 +300,20 @@ def _short(command: Command) -> str:
         case Notify(notification):
             return f"notify {notification.kind}"
     raise AssertionError(command)
+
+
+def _short_event(event: Event) -> str:
+    match event:
+        case RunEvent(state=state):
+            return f"run {state}"
+        case TaskEvent(task_id=task_id, attempt=attempt, state=state):
+            return f"{task_id}:{attempt} {state}"
+        case ScheduleEvent(kind=kind, count=count):
+            return f"{kind} {count}"
+        case BackfillEvent(state=state):
+            return f"backfill {state}"
+        case CatchupEvent(choice=choice):
+            return f"catch up {choice}"
+        case DagEvent(paused=paused):
+            return "paused" if paused else "unpaused"
+    raise AssertionError(event)

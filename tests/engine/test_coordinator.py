@@ -456,6 +456,33 @@ def test_catching_up_keeps_to_max_active_runs_and_to_the_order() -> None:
     assert bench.engine.next_wakeup == T0 + 600 * SECOND
 
 
+@pytest.mark.parametrize(
+    ("catchup", "said"),
+    [
+        ("last", ["skipped 3", "caught_up 1", "regular 1"]),
+        ("21m", ["skipped 2", "caught_up 1", "caught_up 1", "regular 1"]),
+    ],
+)
+def test_after_an_absence_and_after_a_sleep_the_mode_says_what_is_run(catchup: str, said: list[str]) -> None:
+    dag = dag_spec("d", "a", schedule=Every(600), catchup=catchup)
+    absent, asleep = Bench(), Bench()
+    absent.register(dag, accounted=T0 - 3000 * SECOND)
+    asleep.register(dag)
+    asleep.wait(3000)
+    for bench in (absent, asleep):
+        assert [s for s in bench.said if s.startswith(("skipped", "caught_up", "regular"))] == said
+
+
+def test_points_that_waited_for_their_turn_are_skipped_when_their_schedule_is_replaced() -> None:
+    bench = Bench()
+    bench.register(dag_spec("d", "a", schedule=Every(600), catchup=True, max_active_runs=1))
+    bench.wait(3000)
+    bench.register(dag_spec("d", "a", schedule=Every(900), catchup=True, max_active_runs=1))
+    kinds = [(e.kind.value, e.count) for e in bench.events if isinstance(e, ScheduleEvent)]
+    assert kinds == [("caught_up", 1), ("skipped", 4)]
+    assert bench.engine.next_wakeup == T0 + 3600 * SECOND
+
+
 def test_empty_runs_are_caught_up_to_the_last() -> None:
     bench = Bench()
     dag = dag_spec("d", "", schedule=Every(600), catchup=True, max_active_runs=2)

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from ppacer_nb.engine.backfill import Backfill, restored
 from ppacer_nb.engine.commands import Command, Record, Start
 from ppacer_nb.engine.run_machine import RunMachine, replay
 from ppacer_nb.model.attempt import Outcome
 from ppacer_nb.model.dag import DagSpec
-from ppacer_nb.model.events import DagEvent, Event, EventOfRun, RunEvent, TaskEvent
+from ppacer_nb.model.events import (
+    BackfillEvent,
+    DagEvent,
+    Event,
+    EventOfRun,
+    RunEvent,
+    ScheduleEvent,
+    TaskEvent,
+)
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.task import OnInterrupt, TaskOptions
-from ppacer_nb.status import MARKS, AttemptState, RunState, RunType, TriggerRule
+from ppacer_nb.status import (
+    MARKS,
+    AttemptState,
+    BackfillState,
+    CatchupChoice,
+    Rerun,
+    RunState,
+    RunType,
+    TriggerRule,
+)
 from ppacer_nb.testing import dag_spec
 from tests.engine.bench import BAD, FALSY, GOOD, HELD, SKIP, STOPPED, T0, Bench, Every
 
 OUTCOMES: list[Outcome] = [GOOD, BAD, STOPPED, HELD, SKIP]
+BEFORE = T0 - timedelta(seconds=80)  #: some of the points since then are missed at T0, others are on time
 FAILED = {"failed", "upstream_failed", "cancelled", "interrupted"}
 
 
@@ -57,6 +76,9 @@ class Watch:
     history: dict[str, list[EventOfRun]] = field(default_factory=dict)
     within: set[tuple[str, int]] = field(default_factory=set)  #: run, events: no log breaks off there
     paused: bool = False
+    scheduled: set[datetime] = field(default_factory=set)  #: points that were run as such
+    backfills: dict[str, list[BackfillEvent]] = field(default_factory=dict)
+    backfilled: dict[str, list[str]] = field(default_factory=dict)  #: ids of runs, by backfill
     running: set[AttemptKey] = field(default_factory=set)
     forced: set[str] = field(default_factory=set)  #: runs that were cancelled while they were ended early
     by_hand: set[tuple[str, str]] = field(
@@ -155,7 +177,11 @@ class Watch:
                 assert states[-1].may_become(event.state)
             went_on = event.restarts + event.interruptions
             assert went_on == [*states, event.state].count(RunState.QUEUED) - 1
-            assert states or event.run_type is RunType.MANUAL or not self.paused
+            by_hand = event.run_type in (RunType.MANUAL, RunType.BACKFILL)
+            assert states or by_hand or not self.paused
+            if not states and not by_hand:  # a point has one run of the schedule, on time or caught up
+                assert event.logical_date not in self.scheduled
+                self.scheduled.add(event.logical_date)
             before.append(event)
             if len(self.early_ends(event.run_id)) > 1:
                 self.forced.add(event.run_id)
@@ -163,8 +189,33 @@ class Watch:
                 self._check_timeout(event)
         elif isinstance(event, DagEvent):
             self.paused = event.paused
+        elif isinstance(event, BackfillEvent):
+            self.backfills.setdefault(event.backfill_id, []).append(event)
+        elif isinstance(event, ScheduleEvent) and event.backfill_id:
+            self._record_backfilled(event)
         elif isinstance(event, TaskEvent):
             self._record_task(event)
+
+    def _record_backfilled(self, event: ScheduleEvent) -> None:
+        """A backfill runs its points in order, once each, within its concurrency and while it is running."""
+        begun, said = self.backfilled.setdefault(event.backfill_id, []), self.backfills[event.backfill_id]
+        order = said[0].order
+        assert order is not None
+        assert event.run_id is not None
+        assert said[-1].state is BackfillState.RUNNING
+        assert event.first == order.points[len(begun)]
+        under_way = [run_id for run_id in begun if not self.runs(run_id)[-1].is_terminal]
+        assert len(under_way) < order.request.concurrency
+        assert (event.run_id in self.history) == (event.first in order.again)
+        begun.append(event.run_id)
+
+    def check_backfills(self) -> None:
+        """A backfill that nobody stopped has run all its points."""
+        for backfill_id, said in self.backfills.items():
+            assert said[-1].state is not BackfillState.RUNNING
+            if said[-1].state is BackfillState.FINISHED:
+                assert said[0].order is not None
+                assert len(self.backfilled[backfill_id]) == len(said[0].order.points)
 
     def _check_timeout(self, event: RunEvent) -> None:
         """A run times out when it has taken that long since it began, or began again after its end."""
@@ -244,6 +295,28 @@ class WatchedBench(Bench):
             for machine in self.engine.runs.values():
                 self._compare(machine)
 
+        for backfill in self.engine.backfills.values():
+            self._compare_backfill(backfill)
+
+    def fill(self, rerun: str, concurrency: int) -> None:
+        """Run a backfill over all points there have been, and some that come."""
+        span = (BEFORE, self.now + timedelta(seconds=8))
+        self.backfill(*span, runs=self.point_runs(), rerun=rerun, concurrency=concurrency)
+
+    def choose(self, choice: str) -> None:
+        """Decide on the points that were missed."""
+        self.catch_up(choice, with_run=self.watch.scheduled)
+
+    def _compare_backfill(self, backfill: Backfill) -> None:
+        """A backfill that is read back from the log stands where this one stands."""
+        asked = next(
+            place
+            for place, e in enumerate(self.events)
+            if isinstance(e, BackfillEvent) and e.backfill_id == backfill.id
+        )
+        again = restored([e for e in self.events[asked:] if not isinstance(e, TaskEvent)])
+        assert {**vars(again), "recalling": None} == {**vars(backfill), "recalling": None}
+
     def _compare(self, machine: RunMachine) -> None:
         """A run that is read back from the log stands where this one stands."""
         again = replay(machine.dag, self.watch.history[machine.run_id])
@@ -293,7 +366,7 @@ def dags(draw: st.DrawFn) -> DagSpec:
         options={name: draw(task_options()) for name in names},
         max_active_runs=draw(st.integers(1, 3)),
         schedule=draw(st.sampled_from([None, Every(4, last=T0 + timedelta(seconds=30))])),
-        catchup=draw(st.booleans()),
+        catchup=draw(st.sampled_from([False, True, "last", "90s"])),
         timeout=draw(st.sampled_from([None, None, timedelta(seconds=8)])),
     )
 
@@ -321,7 +394,7 @@ def test_whatever_happens_every_run_ends_and_nothing_starts_too_early(
 ) -> None:
     watch = Watch({dag.version: dag for dag in versions}, max_workers, slots)
     bench = WatchedBench(watch)
-    bench.register(versions[0])
+    bench.register(versions[0], data.draw(st.sampled_from([None, BEFORE]), "accounted"))
     for _ in range(data.draw(st.integers(1, 30), "steps")):
         _step(bench, versions, data)
     _finish(bench)
@@ -331,6 +404,7 @@ def test_whatever_happens_every_run_ends_and_nothing_starts_too_early(
     for run_id in states:
         watch.check_end(run_id)
         watch.check_that_ends_agree(run_id)
+    watch.check_backfills()
     bench.check_every_prefix()
 
 
@@ -348,7 +422,7 @@ def calls_of(bench: WatchedBench, versions: list[DagSpec]) -> dict[str, list[tup
     states = {run_id: bench.states(run_id) for run_id in bench.run_states()}
     return {
         "trigger": [()],
-        "wait": [(seconds,) for seconds in range(7)],
+        "wait": [(seconds,) for seconds in (*range(7), 100)],
         "register": [(dag,) for dag in versions],
         "body_of": [(key,) for key in running],
         "end_key": [(key, outcome) for key in running for outcome in outcomes_of(bench, key)],
@@ -361,7 +435,20 @@ def calls_of(bench: WatchedBench, versions: list[DagSpec]) -> dict[str, list[tup
         "dies": [(dag,) for dag in versions],
         "is_stopped": [(dag,) for dag in versions],
         "unpause" if bench.watch.paused else "pause": [()],
+        "choose": [(choice,) for choice in CatchupChoice if bench.engine.missed.get("d")],
+        **backfill_calls_of(bench),
     }
+
+
+def backfill_calls_of(bench: WatchedBench) -> dict[str, list[tuple[Any, ...]]]:
+    """Return what may be asked of backfills now."""
+    backfill = bench.engine.backfills.get("d")
+    if backfill is not None and backfill.is_open:
+        other = "resume" if backfill.state is BackfillState.PAUSED else "pause"
+        return {"steer_backfill": [(other,), ("cancel",)]}
+    if bench.engine.dags["d"].dag.schedule is None:
+        return {}
+    return {"fill": [(rerun, concurrency) for rerun in Rerun for concurrency in (1, 2)]}
 
 
 def outcomes_of(bench: WatchedBench, key: AttemptKey) -> list[Outcome]:

@@ -70,6 +70,24 @@ def test_with_catchup_they_are_caught_up() -> None:
     assert points(bench) == ["paused", "unpaused", "caught_up 1", "regular 1", "regular 1"]
 
 
+def test_with_the_last_mode_the_newest_of_them_is_caught_up() -> None:
+    bench = bench_with(minutely(schedule=Every(600), catchup="last"))
+    bench.pause()
+    pass_time(bench, 3700)
+    bench.unpause()
+    assert points(bench) == ["paused", "unpaused", "skipped 5", "caught_up 1"]
+
+
+def test_with_a_window_those_within_it_are_caught_up_one_after_another() -> None:
+    bench = bench_with(minutely(schedule=Every(600), catchup="20m", max_active_runs=1))
+    bench.pause()
+    pass_time(bench, 3500)
+    bench.unpause()
+    assert points(bench) == ["paused", "unpaused", "skipped 3", "caught_up 1"]
+    bench.end("a")
+    assert points(bench) == ["caught_up 1"]
+
+
 def test_a_pause_without_a_point_skips_nothing() -> None:
     bench = bench_with(minutely())
     bench.pause()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppacer_nb.errors import CycleError, InvalidParameters, InvalidPlaceholder
+from ppacer_nb.model.catchup import Catchup
 from ppacer_nb.model.dag import DagSpec, check_references, did_you_mean, in_order
 from ppacer_nb.model.placeholders import Placeholder, Secret, UpstreamResult
 from ppacer_nb.model.task import FunctionWork, TaskOptions, TaskSpec
@@ -78,7 +79,7 @@ def test_the_version_changes_with_everything_that_the_definition_says() -> None:
         dag(task("a"), task("b")),
         dag(replace(task("a"), options=TaskOptions(retries=1))),
         dag(task("a"), params={"x": 1}),
-        dag(task("a"), catchup=True),
+        *(dag(task("a"), catchup=Catchup.of(value)) for value in (True, "last", "7d", "8d")),
         dag(task("a"), description="for people"),
         dag(task("a"), tags=("x",)),
         dag(task("a"), timezone=ZoneInfo("Europe/Warsaw")),

@@ -11,12 +11,14 @@ import pytest
 
 from ppacer_nb.errors import NotFound, SchedulerError
 from ppacer_nb.model.attempt import ErrorInfo, Failed
+from ppacer_nb.model.events import ScheduleEvent
 from ppacer_nb.model.history import RunRecord, latest_states
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.overview import DagSummary
+from ppacer_nb.model.points import PointRange
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.scheduler.offline import OfflineScheduler
-from ppacer_nb.status import RunState
+from ppacer_nb.status import RunState, ScheduleEventKind
 from ppacer_nb.store.store import Store
 from ppacer_nb.testing import Does, World, dag_spec, simulated
 from tests.engine.bench import T0, Every
@@ -262,6 +264,52 @@ def test_a_pause_outlives_the_scheduler(tmp_path: Path) -> None:
         world.advance("1m")
         events = "SELECT event, points FROM schedule_events ORDER BY seq"
         assert world.scheduler.history.sql(events).rows[1:] == [("skipped", 119), ("regular", 1)]
+
+
+def test_points_missed_while_no_scheduler_ran_are_offered_until_somebody_decides(tmp_path: Path) -> None:
+    path, hour = tmp_path / "s.duckdb", timedelta(hours=1)
+    daily = dag_spec("d", "a", schedule=Every(3600), max_active_runs=1)
+    with simulated(T0, store=path) as world:
+        world.scheduler.register(daily)
+        world.advance("1h")
+    for _ in range(2):  # the offer outlives a scheduler that nobody told anything
+        with simulated(T0 + 5.5 * hour, store=path) as world:
+            world.scheduler.register(daily)
+            assert dag(world).missed == PointRange(T0 + 2 * hour, T0 + 5 * hour, 4)
+    with OfflineScheduler(path) as offline:
+        (summary,) = offline.dags()
+        assert summary.missed == PointRange(T0 + 2 * hour, T0 + 5 * hour, 4)
+    with simulated(T0 + 5.5 * hour, store=path) as world:
+        world.script["a"] = Does(after="10m")
+        world.scheduler.register(daily)
+        points = world.scheduler.catchup("d", "all", by="Ola")
+        assert points == [T0 + hours * hour for hours in (2, 3, 4, 5)]
+        assert (dag(world).missed, dag(world).to_catch_up) == (None, 3)
+        world.advance("10m")
+    with simulated(T0 + 5.7 * hour, store=path) as world:  # so does what was decided, without what has run
+        world.scheduler.register(daily)
+        world.advance(0)
+        assert [job.run.logical_date for job in world.executor.started] == points[1:]
+        history = world.scheduler.history
+        assert history.sql("SELECT choice, decided_by FROM catchup_events").rows == [("all", "Ola")]
+        ran = "SELECT first_point FROM schedule_events WHERE event = 'caught_up' ORDER BY seq"
+        assert history.sql(ran).rows == [(point.replace(tzinfo=None),) for point in points]
+        with pytest.raises(SchedulerError, match="no missed points"):
+            world.scheduler.catchup("d", "none")
+
+
+def test_a_missed_point_that_was_run_as_scheduled_is_not_caught_up() -> None:
+    with simulated(T0) as world:
+        history, log = world.scheduler.history, world.scheduler._store.log
+        world.scheduler.register(dag_spec("d", "a", schedule=Every(60)))
+        world.advance("2m")
+        point = T0 + timedelta(minutes=1)
+        # as a clock that was set back while no scheduler ran leaves it
+        again = ScheduleEvent("d", ScheduleEventKind.SKIPPED, point, point, 1, T0, missed=True)
+        log.events([again])
+        log.flush()
+        world.scheduler._loop.look(lambda c: c.restore_missed(history.missed(), {}))
+        assert world.scheduler.catchup("d", "last") == []
 
 
 def test_listeners_are_told_of_a_pause() -> None:

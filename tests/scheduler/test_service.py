@@ -22,7 +22,7 @@ import pytest
 from ppacer_nb.errors import NotRunning, StoreError, StoreLocked
 from ppacer_nb.executors.thread import ThreadExecutor
 from ppacer_nb.model.context import TaskContext
-from ppacer_nb.model.events import DagEvent, Event
+from ppacer_nb.model.events import BackfillEvent, CatchupEvent, DagEvent, Event
 from ppacer_nb.model.placeholders import UpstreamResult
 from ppacer_nb.scheduler.clock import Signal, SystemClock
 from ppacer_nb.scheduler.service import Scheduler
@@ -220,7 +220,7 @@ def decisions_of(made: Scheduler, monkeypatch: pytest.MonkeyPatch) -> Callable[[
 
     def noted(events: Sequence[Event], done: Callable[[], None] | None = None) -> None:
         hand_over(events, done)
-        if events and not isinstance(events[0], DagEvent):
+        if events and not isinstance(events[0], DagEvent | CatchupEvent | BackfillEvent):
             decided.put(events[0].run_id)
 
     monkeypatch.setattr(made._store.log, "events", noted)

@@ -214,7 +214,13 @@ def test_what_a_scheduler_says_of_itself_and_its_dags(tmp_path: Path) -> None:
     with simulated(T0, store=tmp_path / "x.duckdb", max_workers=1) as world:
         world.script["a"] = Does(after="1h")
         dag = dag_spec(
-            "d", "a, b", schedule=Every(60), tags=("x",), description="two tasks", max_active_runs=1
+            "d",
+            "a, b",
+            schedule=Every(60),
+            catchup="7d",
+            tags=("x",),
+            description="two tasks",
+            max_active_runs=1,
         )
         world.scheduler.register(dag)
         world.scheduler.trigger("d")
@@ -225,6 +231,7 @@ def test_what_a_scheduler_says_of_itself_and_its_dags(tmp_path: Path) -> None:
         assert info.store == str(tmp_path / "x.duckdb")
         d, gone = world.scheduler.dags()
         assert (d.dag_id, d.defined, d.next_point) == ("d", True, T0 + 60 * SECOND)
+        assert (d.catchup, gone.catchup) == ("7d", "")
         assert (d.active_runs, d.queued_runs, d.tags, d.description) == (1, 1, ("x",), "two tasks")
         assert (gone.dag_id, gone.defined, gone.next_point) == ("gone", False, None)
         assert world.scheduler.progress("d/none") == []

@@ -11,11 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
-from ppacer_nb.model.events import DagEvent, Event, RunEvent, ScheduleEvent, TaskEvent
+from ppacer_nb.model.backfill import BackfillOrder, BackfillRequest
+from ppacer_nb.model.events import (
+    BackfillEvent,
+    CatchupEvent,
+    DagEvent,
+    Event,
+    RunEvent,
+    ScheduleEvent,
+    TaskEvent,
+)
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.values import Value
-from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
+from ppacer_nb.status import (
+    AttemptState,
+    BackfillState,
+    CatchupChoice,
+    Rerun,
+    RunState,
+    RunType,
+    ScheduleEventKind,
+)
 from ppacer_nb.store.codec import (
     event_of,
     event_row,
@@ -85,6 +102,36 @@ schedule_events = st.builds(
     st.none() | st.integers(0, 10_000),
     instants,
     st.none() | st.just("d/1"),
+    st.booleans(),
+    st.just("") | st.just("d/1"),
+)
+requests = st.builds(
+    BackfillRequest,
+    instants,
+    instants,
+    st.sampled_from(Rerun),
+    st.integers(1, 99),
+    st.dictionaries(texts, json_values, max_size=3),
+)
+orders = st.builds(
+    BackfillOrder, requests, st.lists(instants, max_size=3).map(tuple), st.frozensets(instants, max_size=3)
+)
+backfill_events = st.builds(
+    BackfillEvent,
+    st.just("d/1"),
+    st.just("d"),
+    st.sampled_from(BackfillState),
+    instants,
+    texts,
+    st.none() | orders,
+)
+catchup_events = st.builds(
+    CatchupEvent,
+    st.just("d"),
+    st.sampled_from(CatchupChoice),
+    st.lists(instants, max_size=3).map(tuple),
+    instants,
+    texts,
 )
 
 
@@ -102,7 +149,7 @@ def test_an_event_comes_back_from_the_store_as_it_went_in(store: Store, events: 
     assert store.history.events("d/1")[before:] == events
 
 
-@given(schedule_events | dag_events)
+@given(schedule_events | catchup_events | backfill_events | dag_events)
 def test_an_event_of_a_dag_comes_back_from_its_row(event: Event) -> None:
     assert event_of(event_row(1, event)) == event
 

@@ -48,3 +48,13 @@ def test_a_task_without_a_priority_shows_that_of_its_dag() -> None:
 )
 def test_the_title_says_when_a_dag_runs_and_what_it_may_take(head: dict[str, Any], title: str) -> None:
     assert dag_graph(dag_spec("d", "a", **head)).title == title
+
+
+@pytest.mark.parametrize(
+    ("catchup", "mode"), [(False, ""), (True, " · catchup all"), ("7d", " · catchup 7d")]
+)
+def test_the_title_says_the_schedule_and_which_missed_points_are_caught_up(
+    catchup: bool | str, mode: str
+) -> None:
+    dag = dag_spec("d", "a", schedule=every("1h"), catchup=catchup)
+    assert dag_graph(dag).title == f"d · every 1h{mode}"
