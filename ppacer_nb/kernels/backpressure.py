@@ -40,7 +40,7 @@ def hold_back(publisher: Any, shell: Any) -> None:
     for stream in (sys.stdout, sys.stderr):
         if type(stream) is OutStream:
             stream.__class__ = PatientStream
-    # ipykernel sleeps so long after each cell, lest its last flush be not through: these are, when they return.
+    # ipykernel sleeps so long after each cell, lest its last flush be not through: here they are.
     shell.kernel._execute_sleep = 0
     if hasattr(shell, "_tee"):  # keeps all streams for %notebook, in IPython from 9.0 on
         shell._tee = lambda channel: nullcontext()
@@ -49,8 +49,8 @@ def hold_back(publisher: Any, shell: Any) -> None:
 class PatientStream(OutStream):
     """A stream that waits when it has written a good piece, until that is on its way.
 
-    It waits for nothing else: ipykernel flushes both streams four times in each cell, and each time would be a
-    wait for the IOPub thread.
+    Nor does it where there is nothing to wait for: ipykernel flushes both streams at least four times a cell,
+    which was a wait for the IOPub thread each time.
     """
 
     def flush(self) -> None:
