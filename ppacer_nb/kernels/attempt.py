@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -91,6 +92,10 @@ class Attempt:
         return self.order.run.key
 
     @property
+    def _is_function(self) -> bool:
+        return isinstance(self.order.what, FunctionOrder)
+
+    @property
     def _reuses(self) -> bool:
         """Whether its kernel may have run other tasks, and may run further ones."""
         what = self.order.what
@@ -114,8 +119,10 @@ class Attempt:
         """Run to the end; whatever the task does, this returns how it ended."""
         path = self.order.file(".ipynb")
         try:
-            executed = ExecutedNotebook(self._document(), path, self.order.run)
-            await executed.begin()
+            document, is_ours = self._document(), self._is_function
+            executed = ExecutedNotebook(document, path, self.order.run, is_ours=is_ours)
+            if not is_ours:
+                await executed.begin()
             error = await self._executed(executed)
             if self._inputs_on_disk is not None:
                 await self._inputs_on_disk  # has been so while cells ran, most often
@@ -178,12 +185,14 @@ class Attempt:
         self._kernel = await self._ready_kernel(notebook)
         overflow = Overflow(self.order.file)
         outputs = NotebookOutputs(overflow) if self._resumed is None else self._resumed.outputs(overflow)
-        client = Client(notebook, self._kernel, self._tell, outputs, executed.keep_up)
+        begin = partial(self._begin_function, self._kernel, executed) if self._is_function else None
+        client = Client(notebook, self._kernel, self._tell, outputs, executed.keep_up, begin)
         try:
             await client.prepare(self.order.sys_path, reused=self._reuses)
             if self._resumed is not None and self._resumption is not None:
                 self._resumed.hand_over(client, self._resumption)
-            self._tell(BodyStarted(datetime.now(UTC), self._worker(self._kernel)))
+            if begin is None:
+                self._tell(BodyStarted(datetime.now(UTC), self._worker(self._kernel)))
             self._client = client
             await client.run()
         except CellExecutionError as raised:
@@ -195,8 +204,18 @@ class Attempt:
             return None
         if client.asked_to_exit:
             self._say_early_exit(client)
-        self._value = client.value if isinstance(self.order.what, FunctionOrder) else self._path_as_value()
+        self._value = client.value if self._is_function else self._path_as_value()
         return None
+
+    def _begin_function(self, kernel: Kernel, executed: ExecutedNotebook) -> None:
+        """Save the notebook and tell of the start while the kernel begins, before anything is heard of it."""
+        started = BodyStarted(datetime.now(UTC), self._worker(kernel))
+        try:
+            executed.begin_at_once()
+        except TaskFailed:
+            kernel.kill()
+            raise
+        self._tell(started)
 
     async def _ready_kernel(self, notebook: NotebookNode) -> Kernel:
         if self._resumed is not None:
@@ -232,7 +251,7 @@ class Attempt:
 
     def _early_exit(self, raised: CellExecutionError, client: Client) -> ErrorInfo | None:
         code = raised.evalue
-        if isinstance(self.order.what, FunctionOrder):
+        if self._is_function:
             return ErrorInfo("TaskFailed", f"called sys.exit({code}): return instead")
         if code not in ("0", "None", ""):
             return ErrorInfo("TaskFailed", f"called sys.exit({code}){self._where(client)}")
@@ -248,7 +267,7 @@ class Attempt:
         return values.dump(str(self.order.file(".ipynb")), self.order.file(".value.pkl"))
 
     def _where(self, client: Client) -> str:
-        if isinstance(self.order.what, FunctionOrder) or not client.cell_number:
+        if self._is_function or not client.cell_number:
             return ""
         return f" in cell {client.cell_number} of {client.cells}"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -34,16 +35,37 @@ def hold_back(publisher: Any, shell: Any) -> None:
     `publisher` is its IOPub thread.
     """
     publisher.schedule(partial(_wait_for_room, publisher.socket))
+    publisher.under_way = deque[None]()  # has an item for each thing that is said and not sent yet
     publisher.send_multipart = partial(_send, publisher)  # on the object, as it may be of any subclass
     for stream in (sys.stdout, sys.stderr):
         if type(stream) is OutStream:
             stream.__class__ = PatientStream
+    # ipykernel sleeps so long after each cell, lest its last flush be not through: here they are.
+    shell.kernel._execute_sleep = 0
     if hasattr(shell, "_tee"):  # keeps all streams for %notebook, in IPython from 9.0 on
         shell._tee = lambda channel: nullcontext()
 
 
 class PatientStream(OutStream):
-    """A stream that waits when it has written a good piece, until that is on its way."""
+    """A stream that waits when it has written a good piece, until that is on its way.
+
+    Nor does it where there is nothing to wait for: ipykernel flushes both streams at least four times a cell,
+    which was a wait for the IOPub thread each time.
+    """
+
+    def flush(self) -> None:
+        """Return when all that was said is sent, by this stream or otherwise."""
+        # In this order, as the IOPub thread notes that it sends something before it takes that from a buffer.
+        if self._buffers or self.pub_thread.under_way:
+            super().flush()  # type: ignore[no-untyped-call]
+
+    def _flush(self) -> None:
+        under_way = self.pub_thread.under_way
+        under_way.append(None)
+        try:
+            super()._flush()  # type: ignore[no-untyped-call]
+        finally:
+            under_way.pop()
 
     # Not `write`, which IPython replaces in each cell, and restores to what it was before.
     def _schedule_flush(self) -> None:
@@ -52,7 +74,7 @@ class PatientStream(OutStream):
         if unsent < PIECE:
             super()._schedule_flush()  # type: ignore[no-untyped-call]
         else:
-            self.flush()  # type: ignore[no-untyped-call]
+            self.flush()
 
     def _flush_buffers(self) -> Iterator[tuple[dict[str, Any], str]]:
         for parent, text in super()._flush_buffers():  # type: ignore[no-untyped-call]
@@ -76,5 +98,13 @@ def _send(publisher: IOPubThread, *args: Any, **options: Any) -> None:
     """
     if threading.current_thread() is publisher.thread:
         publisher._really_send(*args, **options)
-    else:
-        publisher.schedule(lambda: publisher._really_send(*args, **options))
+        return
+    publisher.under_way.append(None)  # type: ignore[attr-defined]
+
+    def send() -> None:
+        try:
+            publisher._really_send(*args, **options)
+        finally:
+            publisher.under_way.pop()  # type: ignore[attr-defined]
+
+    publisher.schedule(send)

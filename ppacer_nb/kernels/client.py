@@ -46,7 +46,9 @@ class Client(NotebookClient):
 
     `report` is called from the event loop with log lines, messages and progress. What a function's call
     returned is in `value` afterwards. The outputs go into the notebook by `outputs`; `after_cell` is awaited
-    between two cells, when nothing changes the notebook.
+    between two cells, when nothing changes the notebook. `once_asked` is given for a function, whose only
+    cell is no progress to report: it is called when the kernel has been asked to run that, and nothing was
+    heard of it yet.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class Client(NotebookClient):
         report: Callable[[Report], None],
         outputs: NotebookOutputs,
         after_cell: Callable[[], Awaitable[None]],
+        once_asked: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(
             notebook,
             km=kernel.manager,
             timeout=None,
             record_timing=True,
+            on_cell_complete=None if once_asked is None else lambda **_: once_asked(),  # not what it says
             on_cell_executed=self._look_for_exit,
         )
         self.kc = kernel.client
@@ -74,6 +78,7 @@ class Client(NotebookClient):
         self._outputs: Outputs | None = None  # of the cell that runs, as soon as there are some
         self._state_room = StateRoom(outputs)
         self._after_cell = after_cell
+        self._is_of_function = once_asked is not None
         self.widget_registry = {
             "@jupyter-widgets/output": {"OutputModel": partial(CapturingWidget, notebook=outputs)}
         }
@@ -128,7 +133,8 @@ class Client(NotebookClient):
                     continue
                 self.place = index
                 self.cell_number = self._numbers[index]
-                self._report(CellProgress(self.cell_number, self.cells))
+                if not self._is_of_function:
+                    self._report(CellProgress(self.cell_number, self.cells))
                 await self._run_cell(cell, index)
                 await self._after_cell()
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,12 +33,16 @@ class ExecutedNotebook:
         Of the file.
     run
         What it is part of.
+    is_ours
+        Whether we have made it for a function, and it is no user's: then it needs no validation, and with its
+        one cell it is saved while nobody waits for the loop, so that there is no hop to a thread.
     """
 
-    def __init__(self, notebook: NotebookNode, path: Path, run: RunInfo) -> None:
+    def __init__(self, notebook: NotebookNode, path: Path, run: RunInfo, *, is_ours: bool) -> None:
         self.notebook = notebook
         self.path = path
         self._run = run
+        self._is_ours = is_ours
         self._started_at = datetime.now(UTC)
         self._next = 0.0
 
@@ -51,6 +56,12 @@ class ExecutedNotebook:
         """
         self._mark("running", None)
         await self._save(durable=False)
+
+    def begin_at_once(self) -> None:
+        """Do as `begin`, before anything else is done; of a notebook that is ours."""
+        self._mark("running", None)
+        with self._explained():
+            self._write(self.notebook, durable=False)
 
     async def keep_up(self) -> None:
         """Save it as it is between two cells, when the last save is so long ago that this costs little.
@@ -89,24 +100,34 @@ class ExecutedNotebook:
         }
 
     async def _save(self, banners: Iterable[str] = (), *, durable: bool) -> None:
-        """Write the file, in a thread: the loop answers meanwhile, as to an order to stop.
+        """Write the file, a user's notebook in a thread: the loop answers meanwhile, as to an order to stop.
 
         What is `durable` outlives a crash of the machine. Of an attempt that still runs nothing has to: that
         it was interrupted then is known from its events.
         """
         begin = time.monotonic()
+        document = with_banners(self.notebook, banners)
+        with self._explained():
+            if self._is_ours:
+                self._write(document, durable=durable)
+            else:
+                await asyncio.to_thread(self._write, document, durable=durable)
+        end = time.monotonic()
+        self._next = end + max(EVERY, SHARE * (end - begin))
+
+    def _write(self, document: NotebookNode, *, durable: bool) -> None:
+        text = nbformat.v4.writes(document) if self._is_ours else nbformat.writes(document)
+        write_whole(self.path, _encoded(text), durable=durable)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            await asyncio.to_thread(self._write, with_banners(self.notebook, banners), durable)
+            yield
         except OSError as error:
             raise TaskFailed(
                 f"the executed notebook cannot be written to {self.path}: {error.strerror}. "
                 "See that its disk has room and can be written to."
             ) from error
-        end = time.monotonic()
-        self._next = end + max(EVERY, SHARE * (end - begin))
-
-    def _write(self, document: NotebookNode, durable: bool) -> None:
-        write_whole(self.path, _encoded(nbformat.writes(document)), durable=durable)
 
 
 def _encoded(text: str) -> Iterator[bytes]:

@@ -111,6 +111,55 @@ def test_output_and_log_records_come_live_in_order_and_with_their_time(lab: Lab)
     assert all(started.at <= line.at <= trial.ended.result().at for line in trial.lines)
 
 
+def test_a_function_is_one_step_so_that_nothing_is_said_of_its_progress(lab: Lab) -> None:
+    def nothing() -> None: ...
+
+    assert lab.call(nothing).progress == []
+
+
+def test_the_notebook_says_running_before_anything_is_heard_of_the_function(lab: Lab) -> None:
+    def wait() -> None:
+        import time
+
+        time.sleep(1000)
+
+    trial = lab.start(wait)
+    lab.until(trial, lambda t: t.reports)
+    assert isinstance(trial.reports[0], BodyStarted)
+    assert trial.document.metadata.ppacer.state == "running"
+    lab.stop(trial)
+    lab.finish(trial)
+
+
+def test_a_flush_waits_for_the_iopub_thread_only_if_there_is_something_to_send(lab: Lab) -> None:
+    def flush() -> tuple[bool, bool]:
+        import sys
+        from threading import Event, Thread
+
+        from IPython.core.getipython import get_ipython
+
+        sys.stdout.flush()
+        gate = Event()
+        shell: Any = get_ipython()
+        shell.kernel.iopub_thread.schedule(gate.wait)  # it does nothing else meanwhile
+        silent = Thread(target=sys.stdout.flush)
+        silent.start()
+        silent.join(5)
+        print("text")
+        speaking = Thread(target=sys.stdout.flush)
+        speaking.start()
+        speaking.join(0.2)
+        waits = silent.is_alive(), speaking.is_alive()
+        gate.set()
+        silent.join()
+        speaking.join()
+        return waits
+
+    trial = lab.call(flush)
+    assert trial.value == (False, True)
+    assert trial.output == "text\n"
+
+
 def test_log_records_of_threads_and_forked_processes_do_no_harm(lab: Lab) -> None:
     def talk() -> int:
         import logging

@@ -7,15 +7,17 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from ppacer_nb.kernels.attempt import GRACE
+from ppacer_nb.kernels.supply import CLEAN_UP_LIMIT
 from ppacer_nb.model.attempt import Message, Succeeded
 from ppacer_nb.model.context import TaskContext
-from tests.kernels.lab import Lab, Trial, runners, write_notebook
+from tests.kernels.lab import Lab, Trial, runners, work_of, write_notebook
 
 MIB = 1024 * 1024
 
@@ -293,6 +295,22 @@ def test_a_full_disk_cuts_the_file_of_a_stream_and_not_the_task(alone: Lab) -> N
     assert ("WARNING", f"{file.name} lacks its end: File too large") in trial.log
     assert "[ppacer:" in trial.output
     assert file.stat().st_size == 12 * MIB
+
+
+def test_a_function_whose_notebook_finds_no_room_from_the_start_is_ended_at_once(alone: Lab) -> None:
+    def sleep() -> None:
+        import time
+
+        time.sleep(1000)
+
+    work = replace(work_of(sleep, (), {}), source="#" * 2 * MIB)
+    with _full_disk(MIB):
+        trial = alone.finish(alone.submit(work))
+    assert trial.error.kind == "TaskFailed"
+    assert f"the executed notebook cannot be written to {trial.path}: File too large." in trial.error.message
+    began = time.monotonic()
+    assert alone.call(_nothing).value is None  # for which its kernel is not waited for
+    assert time.monotonic() - began < CLEAN_UP_LIMIT / 2
 
 
 def test_a_notebook_that_finds_no_room_on_its_disk_fails_with_a_sentence_and_leaves_no_half_file(

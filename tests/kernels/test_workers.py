@@ -132,6 +132,38 @@ def test_nothing_of_a_task_is_left_for_the_next(one: Lab) -> None:
     assert warm == cold
 
 
+def test_a_worker_collects_a_tasks_garbage_but_goes_through_its_modules_only_once(one: Lab) -> None:
+    def litter() -> tuple[int, int]:
+        import gc
+        import os
+        import sys
+        import weakref
+
+        import pandas as pd
+
+        class Ring: ...
+
+        ring: Any = Ring()
+        ring.itself = ring
+        sys.ring = weakref.ref(ring)  # type: ignore[attr-defined]
+        assert pd
+        return os.getpid(), len(gc.get_objects())
+
+    def look() -> tuple[int, int, bool]:
+        import gc
+        import os
+        import sys
+
+        return os.getpid(), len(gc.get_objects()), sys.ring() is None  # type: ignore[attr-defined]
+
+    pid, objects = one.call(litter).value
+    assert one.call(litter).value[0] == pid
+    same_pid, objects_to_look_at, is_gone = one.call(look).value
+    assert same_pid == pid
+    assert is_gone
+    assert objects_to_look_at < objects / 4
+
+
 @pytest.mark.parametrize("kind", ["thread", "coroutine"])
 def test_a_worker_in_which_a_task_left_something_running_is_replaced(one: Lab, kind: str) -> None:
     def leave_thread() -> int:
