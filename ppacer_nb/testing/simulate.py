@@ -99,7 +99,7 @@ def simulate(
     executor = driver.executor
     with executor.capturing() if isinstance(executor, CallingExecutor) else nullcontext():
         for spec in dags.values():
-            driver.register(spec, driver.now() if spec.catchup else None)
+            driver.register(spec, driver.now() if spec.catchup.is_on else None)
         driver.run_until(last)
     if path is not None:
         _write(path, dags, first, driver)

@@ -57,6 +57,20 @@ def test_a_point_at_the_start_belongs_to_it_and_one_at_the_end_does_not() -> Non
     assert len(simulate(daily(schedule="@daily"), "2027-03-01", "2027-03-03").runs) == 2
 
 
+def test_a_schedule_is_told_of_no_point_before_the_first() -> None:
+    asked: list[datetime | None] = []
+
+    class Noting:
+        start: datetime | None = None
+
+        def next(self, current: datetime, previous: datetime | None = None) -> datetime | None:
+            asked.append(previous)
+            return current + timedelta(hours=1)
+
+    simulate(dag_spec("d", "a", schedule=Noting()), "2027-03-01", "2027-03-02")
+    assert asked[0] is None
+
+
 def test_a_month_takes_no_time_worth_mentioning() -> None:
     dag = daily()
     simulate(dag, *MARCH)
