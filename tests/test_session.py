@@ -64,13 +64,15 @@ sys.stdin.read()
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "held.duckdb")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "JPY_SESSION_NAME": "reports/morning.ipynb"},
-    )
+    with (tmp_path / "stderr").open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(tmp_path / "held.duckdb")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**os.environ, "JPY_SESSION_NAME": "reports/morning.ipynb"},
+        )
     assert _stream(process.stdout).readline() == "ready\n"
     yield process
     process.kill()
@@ -127,6 +129,7 @@ def test_nothing_outlives_the_process_of_a_scheduler(
     holder.wait(timeout=20)
     _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
     with OfflineScheduler(tmp_path / "held.duckdb") as offline:
         (run,) = offline.history.runs()
         assert run.state is (RunState.QUEUED if how == "exit" else RunState.RUNNING)

@@ -108,7 +108,7 @@ class KernelExecutor:
         await asyncio.gather(*(runner.close() for runner in runners))
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await asyncio.to_thread(self._server.close)
+        self._server.close()  # in this thread: when Python exits, there are no others to be had
 
     def _runner_for(self, job: Job) -> RunnerProcess:
         """Return the runner that holds the kernel to resume, or one that has nothing to do."""
