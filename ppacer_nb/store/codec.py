@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,7 +65,8 @@ def event_row(seq: int, event: Event) -> Row:
     if isinstance(event, RunEvent):
         goes_on = event.restarts or event.interruptions
         restarts, detail = event.restarts if goes_on else None, _run_detail(event)
-        return (seq, ts, "run", event.dag_id, event.run_id, None, restarts, event.state.value, detail, None)
+        ids = (event.dag_id, event.run_id, None)
+        return (seq, ts, "run", *ids, restarts, event.state.value, detail, _exact(event.params, detail))
     if isinstance(event, DagEvent):
         state, detail = _DAG_STATES[event.paused], _json({"reason": event.reason})
         return (seq, ts, "dag", event.dag_id, None, None, None, state, detail, None)
@@ -147,13 +149,14 @@ def event_of(row: Row) -> Event:
     if kind == "catchup":
         points = tuple(_instant(point) for point in detail["points"])
         return CatchupEvent(dag_id, CatchupChoice(state), points, at, detail["by"])
+    params = detail["params"] if data is None else _unpickled(data, detail["params"])
     return RunEvent(
         run_id=run_id,
         dag_id=dag_id,
         run_type=RunType(detail["run_type"]),
         logical_date=_instant(detail["logical_date"]),
         version=detail["version"],
-        params=detail["params"],
+        params=params,
         tasks=detail["tasks"],
         state=RunState(state),
         at=at,
@@ -237,6 +240,25 @@ def _run_detail(event: RunEvent) -> str:
         return _json(detail)
     except Exception:  # see `_plain`
         return _json({**detail, "params": _plain(event.params)})
+
+
+def _exact(params: Mapping[str, Any], detail: str) -> bytes | None:
+    """Return `params` pickled where JSON would not bring them back as they are, such as dates and tuples."""
+    if not params:
+        return None
+    try:
+        comes_back = bool(json.loads(detail)["params"] == dict(params))
+        return None if comes_back else pickle.dumps(dict(params))
+    except Exception:  # what compares and pickles is code of the user's own: as text, as people see it
+        return None
+
+
+def _unpickled(data: bytes, otherwise: dict[str, Any]) -> dict[str, Any]:
+    try:
+        params: dict[str, Any] = pickle.loads(data)
+    except Exception:  # of a class that this process does not have
+        return otherwise
+    return params
 
 
 def _schedule_detail(event: ScheduleEvent) -> str:

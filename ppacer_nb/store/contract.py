@@ -80,6 +80,13 @@ class StoreContract:
         self.wrote(store, *events)
         assert store.history.events(self.run_id) == events
 
+    def test_params_come_back_of_the_types_that_they_were(self, store: Store) -> None:
+        params = {"day": self.at.date(), "at": self.at, "span": (1, 2), "city": "Łódź", "n": 3, "none": None}
+        self.wrote(store, self.run_event(RunState.QUEUED, params=params))
+        (event,) = store.history.events(self.run_id)
+        assert isinstance(event, RunEvent)
+        assert event.params == params
+
     def test_a_task_may_be_in_every_state(self, store: Store) -> None:
         events = [self.task_event(state, attempt) for attempt, state in enumerate(AttemptState)]
         self.wrote(store, *events)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,21 @@ def test_a_run_that_did_not_outlive_its_scheduler_goes_on(tmp_path: Path) -> Non
         world.advance("1h")
         assert run_of(world, run_id).state is RunState.SUCCESS
         assert world.started == [("a", 2), ("c", 1), ("b", 2)]
+
+
+def test_a_run_that_goes_on_has_its_params_as_they_were(tmp_path: Path) -> None:
+    params = {"day": T0.date(), "cities": ("Lodz", "Gdansk")}
+    dag = dag_spec("d", "a", params=params)
+    with simulated(T0, store=tmp_path / "s.duckdb") as world:
+        world.script["a"] = Does(after="1h")
+        world.scheduler.register(dag, scheduled=False)
+        world.scheduler.trigger("d", params={"day": date(2027, 3, 1)})
+        world.advance("1m")
+    with simulated(T0, store=tmp_path / "s.duckdb") as world:
+        world.scheduler.register(dag, scheduled=False)
+        world.advance(0)
+        (job,) = world.executor.started
+        assert job.run.params == {**params, "day": date(2027, 3, 1)}
 
 
 def test_what_is_refused_changes_nothing() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,7 @@ from ppacer_nb.store.codec import (
 )
 from ppacer_nb.store.store import Store
 from ppacer_nb.testing import dag_spec
-from tests.store.events import T0
+from tests.store.events import T0, run_event
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 instants = st.datetimes(datetime(1900, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -248,3 +250,27 @@ def test_the_tasks_of_a_version_come_back_as_shapes() -> None:
         ("a", "function", []),
         ("b", "function", ["a"]),
     ]
+
+
+def test_params_that_cannot_be_pickled_come_back_as_people_see_them() -> None:
+    class Local:
+        def __str__(self) -> str:
+            return "local"
+
+    row = event_row(1, replace(run_event(), params={"x": Local(), "day": T0.date()}))
+    event = event_of(row)
+    assert isinstance(event, RunEvent)
+    assert event.params == {"x": "local", "day": str(T0.date())}
+
+
+def test_params_of_a_class_that_is_gone_come_back_as_people_see_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(tuple[int, ...]):
+        __slots__ = ()
+
+    Gone.__qualname__ = "Gone"
+    monkeypatch.setattr(sys.modules[__name__], "Gone", Gone, raising=False)
+    row = event_row(1, replace(run_event(), params={"x": Gone((1, 2))}))
+    monkeypatch.undo()
+    event = event_of(row)
+    assert isinstance(event, RunEvent)
+    assert event.params == {"x": [1, 2]}
