@@ -104,6 +104,9 @@ class Runs:
         self.paused = set(paused)  #: ids of the DAGs of which no scheduled runs are made
         self.runs: dict[str, RunMachine] = {}  #: unfinished ones
         self.parked = dict(unfinished)  #: unfinished ones of DAGs that are not defined
+        self._parked_of: dict[str, list[str]] = {}  # their ids by DAG, also of those that are cancelled since
+        for run_id in unfinished:
+            self._parked_of.setdefault(dag_id_of(run_id), []).append(run_id)
         self.held: dict[AttemptKey, Held] = {}  #: failed attempts whose kernels stay, the oldest first
         self.queue = ReadyQueue(limits)
         self.draining = False
@@ -178,8 +181,11 @@ class Runs:
 
     def _take_up(self, entry: DagEntry, now: datetime) -> None:
         """Let the runs that an earlier scheduler left take their turn, as their DAG is defined now."""
-        for run_id in [id for id in self.parked if dag_id_of(id) == entry.dag.id]:
-            machine = replay(entry.dag, self.parked.pop(run_id))
+        for run_id in self._parked_of.pop(entry.dag.id, ()):
+            events = self.parked.pop(run_id, None)
+            if events is None:
+                continue
+            machine = replay(entry.dag, events)
             machine.go_on_with_newest_version()
             self.runs[run_id] = machine
             entry.waiting.append(run_id)

@@ -17,7 +17,6 @@ from typing import Any
 from ppacer_nb.engine.backfill import points_to_fill
 from ppacer_nb.engine.commands import Command
 from ppacer_nb.engine.coordinator import Coordinator
-from ppacer_nb.engine.interruption import DIED, interrupted_by_history
 from ppacer_nb.engine.queue import Limits
 from ppacer_nb.engine.runs import DagEntry
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
@@ -35,6 +34,7 @@ from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
 from ppacer_nb.scheduler.offline import summary_of
+from ppacer_nb.scheduler.recovery import Left, left_behind
 from ppacer_nb.status import RunState, RunType
 from ppacer_nb.store.codec import notification_row, version_row
 from ppacer_nb.store.store import Store
@@ -57,7 +57,7 @@ class SchedulerOptions:
     receivers: Sequence[Receiver] = (log_receiver,)
     notebook: str = ""  #: the notebook or program it runs in, for those who find the store held
     executors: Mapping[str, ExecutorFactory] = field(default_factory=dict)  #: win over the built-in
-    recovers: bool = True  #: whether it goes on with the runs that another scheduler left
+    recovers: bool = True  #: whether it goes on with what another scheduler left
 
 
 class Scheduler:
@@ -88,19 +88,16 @@ class Scheduler:
             self._accounted = self.history.last_points()
             self._versions = self.history.newest_versions()
             paused = self.history.paused()
-            unfinished = self.history.unfinished_events() if options.recovers else {}
+            left = left_behind(self.history, self._started_at) if options.recovers else Left()
         except BaseException:
             self._store.close()
             raise
-        interruptions = {
-            run_id: interrupted_by_history(events, self._started_at, DIED)
-            for run_id, events in unfinished.items()
-        }
-        for run_id, events in interruptions.items():
-            unfinished[run_id] += events
         self._notifier = Notifier(options.receivers, self._note_notification)
         limits = Limits(options.max_workers, options.pools)
-        coordinator = Coordinator(limits, options.runs_folder, paused, unfinished)
+        coordinator = Coordinator(limits, options.runs_folder, paused, left.unfinished)
+        coordinator.restore_missed(left.missed, left.to_catch_up)
+        for backfill in left.backfills:
+            coordinator.restore_backfill(backfill)
         self._loop = SchedulerLoop(
             coordinator,
             self._store.log,
@@ -110,11 +107,7 @@ class Scheduler:
             notify=self._notifier.send,
             recall=self.history.events,
         )
-        self._store.log.events([event for events in interruptions.values() for event in events])
-        coordinator.restore_missed(self.history.missed(), self.history.to_catch_up())
-        self._store.log.flush()  # so that what became of their runs is among their events
-        for backfill in self.history.open_backfills():
-            coordinator.restore_backfill(backfill)
+        self._store.log.events(left.interruptions)
         self._loop.start()
 
     def register(self, dag: DagSpec, *, scheduled: bool = True) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from ppacer_nb.errors import InvalidOption, NotFound
 from ppacer_nb.model.backfill import BackfillRecord
+from ppacer_nb.model.history import RunRecord
 from ppacer_nb.scheduler.offline import OfflineScheduler
+from ppacer_nb.scheduler.run_once import run_once
 from ppacer_nb.schedules import cron
 from ppacer_nb.status import BackfillState
 from ppacer_nb.testing import Does, World, dag_spec, simulated
@@ -98,6 +100,31 @@ def test_it_goes_on_under_the_next_scheduler_once_its_dag_is_defined(tmp_path: P
         world.scheduler.register(dag)
         with pytest.raises(NotFound, match="no backfill of DAG 'd' is under way"):
             world.scheduler.cancel_backfill("d")
+
+
+def test_running_its_dag_once_leaves_it_and_what_is_to_be_caught_up_to_a_scheduler(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    dag = dag_spec("d", "a", schedule=Every(3600), max_active_runs=1)
+    with simulated(T0, store=path) as world:
+        world.scheduler.register(dag)
+        world.advance("1h")
+    with simulated(T0 + 5.5 * HOUR, store=path) as world:
+        world.script["a"] = Does(after="10m")
+        world.scheduler.register(dag)
+        world.scheduler.catchup("d", "all")
+        world.scheduler.backfill("d", T0 - 4 * HOUR, T0 - HOUR)
+    ids = {run.run_id for run in history_of(path)}
+    result = run_once(dag, store=path, executor="thread")
+    assert {run.run_id for run in history_of(path)} == {*ids, result.run_id}
+    with OfflineScheduler(path) as offline:
+        (record,) = offline.backfills()
+        assert (record.state, record.done, record.runs) == (BackfillState.RUNNING, 0, 4)
+        assert len(offline.history.unfinished()) == 2
+
+
+def history_of(path: Path) -> list[RunRecord]:
+    with OfflineScheduler(path) as offline:
+        return offline.history.runs()
 
 
 def test_dates_are_read_in_the_timezone_of_the_dag() -> None:
