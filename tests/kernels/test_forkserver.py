@@ -103,7 +103,9 @@ def test_what_a_fork_of_the_kernel_prints_is_kept(lab: Lab) -> None:
 def test_a_fork_server_that_is_killed_between_two_kernels_is_replaced(one: Lab) -> None:
     one.call(nothing)
     server = fork_server()
+    family = [server, *server.children(recursive=True)]
     server.kill()
+    assert_gone(*family)  # until then its kernels can be given a task, which dies with them
     after = one.call(nothing)
     assert after.value is None
     assert worker_of(after).startswith("forked kernel")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ppacer_nb.executors import runner_process
@@ -50,6 +51,14 @@ def worker_of(trial: Trial) -> str:
     return started.worker
 
 
+def command_of(process: psutil.Process) -> str:
+    """The command line of a process, "" if it has just ended."""
+    try:
+        return str(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
 def test_functions_and_notebooks_run_stop_and_leave_nothing(one: Lab) -> None:
     first = one.call(nothing)
     assert first.value is None
@@ -65,7 +74,7 @@ def test_functions_and_notebooks_run_stop_and_leave_nothing(one: Lab) -> None:
     trial = one.start(wait_here)
     one.until_said(trial, "waiting")
     family = runner.children(recursive=True)
-    assert not [p for p in family if "kernels.forking" in str(p.cmdline())]
+    assert not [p for p in family if "kernels.forking" in command_of(p)]
     one.stop(trial, timed_out=True, reason="too long")
     one.finish(trial)
     assert trial.error.kind == "TaskTimeout"
