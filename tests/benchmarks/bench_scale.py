@@ -9,7 +9,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -20,10 +19,10 @@ from jupyter_client.manager import start_new_kernel
 from ppacer_nb import cron
 from ppacer_nb.model.dag import DagSpec, in_order
 from ppacer_nb.model.task import FunctionWork, TaskSpec
-from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
 from ppacer_nb.schedules import Schedule
 from ppacer_nb.store.store import Store
 from tests.benchmarks.big_store import make_big_store
+from tests.benchmarks.schedulers import durable_scheduler
 from tests.benchmarks.table import print_table
 from tests.benchmarks.usage import pss
 
@@ -68,7 +67,7 @@ def many_dags() -> Iterator[Row]:
     """A scheduler that starts with DAGs on cron, and then has nothing to do."""
     dags = [_dag(f"dag{n}", _daily(n)) for n in range(DAGS)]
     began = time.perf_counter()
-    with _scheduler() as scheduler:
+    with durable_scheduler() as scheduler:
         for dag in dags:
             scheduler.register(dag)
         scheduler.flush()
@@ -89,7 +88,7 @@ def many_at_once() -> Row:
             done.set()
 
     point = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
-    with _scheduler() as scheduler:
+    with durable_scheduler() as scheduler:
         for number in range(AT_ONCE):
             scheduler.register(_dag(f"dag{number}", Once(point), body))
         assert datetime.now(UTC) < point, "defining the DAGs took too long"
@@ -154,22 +153,6 @@ def _median(ask: Callable[[], object], questions: int = 1) -> str:
 
 def _in_mb(size: int) -> str:
     return f"{size / MB:.0f} MB"
-
-
-@contextmanager
-def _scheduler() -> Iterator[Scheduler]:
-    with tempfile.TemporaryDirectory() as folder:
-        options = SchedulerOptions(
-            store=Path(folder) / "ppacer.duckdb",
-            runs_folder=Path(folder) / "runs",
-            max_workers=32,
-            default_executor="thread",
-        )
-        scheduler = Scheduler(options)
-        try:
-            yield scheduler
-        finally:
-            scheduler.stop(wait=timedelta(0))
 
 
 def _daily(number: int) -> Schedule:

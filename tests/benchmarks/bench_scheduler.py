@@ -9,10 +9,8 @@ import compileall
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,8 +19,9 @@ from threading import Event
 import ppacer_nb
 from ppacer_nb.model.dag import DagSpec, in_order
 from ppacer_nb.model.task import FunctionWork, TaskOptions, TaskSpec
-from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
+from ppacer_nb.scheduler.service import Scheduler
 from ppacer_nb.status import RunState
+from tests.benchmarks.schedulers import durable_scheduler
 from tests.benchmarks.table import print_table
 
 REPEATS = 5
@@ -134,7 +133,7 @@ def beside(count: int) -> Row:
     """A chain again and again, while a run of independent tasks keeps all workers busy; and then alone."""
     big = _dag("big", [_task(f"t{n}") for n in range(count)])
     small = _dag("small", [_task("t0"), *(_task(f"t{n}", f"t{n - 1}") for n in range(1, CHAIN))])
-    with _scheduler() as scheduler:
+    with durable_scheduler() as scheduler:
         for dag in (big, small):
             scheduler.register(dag, scheduled=False)
         end = scheduler.trigger_run(big.id)[1]
@@ -166,7 +165,7 @@ def latency(*, busy: bool = False) -> Row:
 
     schedule = Ticks(timedelta(milliseconds=200 if busy else 50), POINTS)
     dag = _dag("ticks", [_task("t", function=body)], schedule=schedule)
-    with _scheduler() as scheduler:
+    with durable_scheduler() as scheduler:
         scheduler.register(dag)
         total = 0
         while busy and not done.is_set():
@@ -185,7 +184,7 @@ def latency(*, busy: bool = False) -> Row:
 def idle() -> Iterator[Row]:
     """What a scheduler with ten hourly DAGs takes from the process it lives in."""
     without = _loop_speed()
-    with _scheduler() as scheduler:
+    with durable_scheduler() as scheduler:
         for number in range(10):
             scheduler.register(_dag(f"hourly{number}", [_task("t")], schedule=Hourly()))
         scheduler.flush()
@@ -217,7 +216,7 @@ def _median(measure: Callable[[], float]) -> float:
 
 
 def _time_of_runs(dag: DagSpec, runs: int) -> float:
-    with _scheduler() as scheduler:
+    with durable_scheduler() as scheduler:
         scheduler.register(dag, scheduled=False)
         began = time.perf_counter()
         ends = [scheduler.trigger_run(dag.id)[1] for _ in range(runs)]
@@ -246,22 +245,6 @@ def _loop_speed() -> float:
             total += number & 3
         best = min(best, time.perf_counter() - began)
     return rounds / best
-
-
-@contextmanager
-def _scheduler() -> Iterator[Scheduler]:
-    with tempfile.TemporaryDirectory() as folder:
-        options = SchedulerOptions(
-            store=Path(folder) / "ppacer.duckdb",
-            runs_folder=Path(folder) / "runs",
-            max_workers=32,
-            default_executor="thread",
-        )
-        scheduler = Scheduler(options)
-        try:
-            yield scheduler
-        finally:
-            scheduler.stop(wait=timedelta(0))
 
 
 def _task(id: str, *upstreams: str, function: Callable[[], object] = int) -> TaskSpec:
