@@ -13,7 +13,7 @@ from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.history import RunRecord
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.views import answers
-from ppacer_nb.views.answers import Reader
+from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
 
 _COMPLETED_RUNS = 200

@@ -20,7 +20,7 @@ from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.durations import parse_duration
 from ppacer_nb.model.history import QueryResult
 from ppacer_nb.session import Session, notebook_name
-from ppacer_nb.views import answers
+from ppacer_nb.views import answers, catching_up
 from ppacer_nb.views.page import note
 from ppacer_nb.views.tables import Rendered, combine
 
@@ -240,7 +240,7 @@ class PpacerMagics(Magics):
     def _catchup(self, given: argparse.Namespace) -> Rendered:
         with self._session.api() as api:
             points = api.catchup(given.dag, given.choice, by=notebook_name())
-        return answers.caught_up(given.dag, given.choice, points, commands.reader())
+        return catching_up.caught_up(given.dag, given.choice, points, commands.reader())
 
     def _backfill(self, given: argparse.Namespace) -> Rendered:
         with self._session.api() as api:
@@ -248,7 +248,7 @@ class PpacerMagics(Magics):
                 if given.first is not None:
                     commands.steer_backfill(api, given.dag, given.first, by=notebook_name())
                 found = [b for b in api.backfills() if given.dag in (None, b.dag_id)]
-                return answers.backfill_table(found, commands.reader())
+                return catching_up.backfill_table(found, commands.reader())
             plan = api.backfill(
                 given.dag,
                 given.first,
@@ -259,9 +259,9 @@ class PpacerMagics(Magics):
                 dry_run=given.dry_run,
                 by=notebook_name(),
             )
-            shown = answers.backfill_plan(plan, commands.reader())
+            shown = catching_up.backfill_plan(plan, commands.reader())
             progress = [b for b in api.backfills() if b.backfill_id == plan.backfill_id]
-        return combine(shown, answers.backfill_table(progress, commands.reader())) if progress else shown
+        return combine(shown, catching_up.backfill_table(progress, commands.reader())) if progress else shown
 
     def _resume(self, given: argparse.Namespace) -> Rendered:
         with self._session.api() as api:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from ppacer_nb.errors import NotRunning
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
-from ppacer_nb.model.history import DagVersion
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
-from ppacer_nb.model.points import PointRange, joined
+from ppacer_nb.scheduler.summaries import summary_of
 from ppacer_nb.store.store import Store
 
 
@@ -140,26 +139,6 @@ class OfflineScheduler:
     def subscribe(self, listener: Callable[[frozenset[str]], None]) -> Callable[[], None]:
         """Nothing changes any more."""
         return lambda: None
-
-
-def summary_of(
-    version: DagVersion, paused: Collection[str], missed: Mapping[str, Sequence[PointRange]]
-) -> DagSummary:
-    """Return a DAG as only the history knows it.
-
-    `paused` are the ids of those that are, and of some points were `missed` while no scheduler ran.
-    """
-    return DagSummary(
-        dag_id=version.dag_id,
-        version=version.version,
-        schedule=version.schedule,
-        timezone=version.timezone,
-        description=version.description,
-        tags=version.tags,
-        defined=False,
-        paused=version.dag_id in paused,
-        missed=joined(missed.get(version.dag_id, ())),
-    )
 
 
 def _not_running(wish: str) -> NoReturn:

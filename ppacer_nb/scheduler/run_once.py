@@ -24,7 +24,8 @@ from ppacer_nb.model.values import Value
 from ppacer_nb.scheduler.loop import LAST_WAIT
 from ppacer_nb.scheduler.service import DEFAULT_MAX_WORKERS, Scheduler, SchedulerOptions
 from ppacer_nb.status import AttemptState, RunState, RunType
-from ppacer_nb.views.answers import Reader, run_page
+from ppacer_nb.views.answers import run_page
+from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
 
 EXECUTORS = ("kernel", "thread")

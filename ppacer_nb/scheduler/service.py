@@ -18,7 +18,6 @@ from ppacer_nb.engine.backfill import points_to_fill
 from ppacer_nb.engine.commands import Command
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
-from ppacer_nb.engine.runs import DagEntry
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
@@ -28,13 +27,13 @@ from ppacer_nb.model.events import EventOfRun
 from ppacer_nb.model.history import NewestVersion
 from ppacer_nb.model.ids import dag_id_of, run_id_of
 from ppacer_nb.model.notification import Notification
-from ppacer_nb.model.overview import DagSummary, HeldKernel, PoolUse, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.model.points import PointRange, joined
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
-from ppacer_nb.scheduler.offline import summary_of
 from ppacer_nb.scheduler.recovery import Left, left_behind
+from ppacer_nb.scheduler.summaries import defined_dag, held_kernels, pool_use, summary_of
 from ppacer_nb.status import RunState, RunType
 from ppacer_nb.store.codec import notification_row, version_row
 from ppacer_nb.store.store import Store
@@ -135,7 +134,7 @@ class Scheduler:
     def info(self) -> SchedulerInfo:
         """Return how the scheduler is."""
         busy, queued, held, pools = self._loop.look(
-            lambda c: (c.queue.busy, len(c.queue), _held(c), _pools(c))
+            lambda c: (c.queue.busy, len(c.queue), held_kernels(c), pool_use(c))
         )
         return SchedulerInfo(
             running=True,
@@ -157,7 +156,7 @@ class Scheduler:
         now = self._clock.now()
         defined, paused, missed, parked = self._loop.look(
             lambda c: (
-                {id: _defined(entry, c, now) for id, entry in c.dags.items()},
+                {id: defined_dag(entry, c, now) for id, entry in c.dags.items()},
                 set(c.paused),
                 dict(c.missed),
                 Counter(map(dag_id_of, c.parked)),
@@ -419,15 +418,6 @@ def _cancelled(by: str) -> str:
     return f"cancelled by {by}" if by else "cancelled"
 
 
-def _held(coordinator: Coordinator) -> list[HeldKernel]:
-    return [HeldKernel(*key, held.connection_file, held.until) for key, held in coordinator.held.items()]
-
-
-def _pools(coordinator: Coordinator) -> list[PoolUse]:
-    queue = coordinator.queue
-    return [PoolUse(name, queue.slots_taken[name], slots) for name, slots in queue.limits.pools.items()]
-
-
 def _executors(
     options: SchedulerOptions, on_refused: Callable[[Mapping[str, str]], None]
 ) -> dict[str, ExecutorFactory]:
@@ -458,35 +448,3 @@ def _check_executors(dag: DagSpec, options: SchedulerOptions) -> None:
                 f"task {task.id!r} of DAG {dag.id!r} asks for the executor {name!r}"
                 f"{did_you_mean(name, known)}: there are {', '.join(sorted(known))}."
             )
-
-
-def _defined(entry: DagEntry, coordinator: Coordinator, now: datetime) -> DagSummary:
-    dag = entry.dag
-    return DagSummary(
-        dag_id=dag.id,
-        version=dag.version,
-        schedule=str(dag.schedule or ""),
-        timezone=str(dag.timezone),
-        description=dag.description,
-        tags=dag.tags,
-        defined=True,
-        next_point=entry.next_point,
-        active_runs=len(entry.active),
-        queued_runs=len(entry.waiting),
-        problem=entry.problem or _ahead(entry, now),
-        paused=dag.id in coordinator.paused,
-        missed=joined(coordinator.missed.get(dag.id, ())),
-        to_catch_up=len(coordinator.to_catch_up.get(dag.id, ())),
-        catchup=str(dag.catchup) if dag.catchup.is_on else "",
-    )
-
-
-def _ahead(entry: DagEntry, now: datetime) -> str:
-    """Return the sentence on a history that goes on into the future, "" for one that does not."""
-    if not entry.timetable.is_ahead_of(now):
-        return ""
-    until = f"{entry.timetable.after:%Y-%m-%d %H:%M:%S} UTC"
-    return (
-        f"its history goes up to {until}, which lies in the future: the clock was wrong then, or is now. No "
-        "point up to that time runs: until then trigger it by hand, or define it under another id."
-    )

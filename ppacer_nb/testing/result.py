@@ -20,7 +20,8 @@ from ppacer_nb.scheduler.run_once import TaskResult
 from ppacer_nb.status import AttemptState, RunState, RunType, ScheduleEventKind
 from ppacer_nb.testing.page import simulation_page
 from ppacer_nb.testing.records import attempt_records, run_record
-from ppacer_nb.views.answers import Reader, run_page
+from ppacer_nb.views.answers import run_page
+from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
 
 

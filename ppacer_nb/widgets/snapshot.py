@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 
 from ppacer_nb.views import answers
 from ppacer_nb.views.page import note
+from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered, combine
 from ppacer_nb.widgets.reading import Picture
 
@@ -14,7 +15,7 @@ _RUNS = 10
 
 def snapshot(picture: Picture, *, here: bool, now: datetime, zone: tzinfo) -> Rendered:
     """Return what `picture` shows, complete without script."""
-    reader = answers.Reader(now, zone)
+    reader = Reader(now, zone)
     parts = [
         note(f"As it was at {reader.when(now)}; live in a running kernel."),
         answers.status(picture.info, picture.dags, picture.counts, reader, here=here),

@@ -10,7 +10,8 @@ import pytest
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.status import RunState
 from ppacer_nb.testing import Does, dag_spec, simulated
-from ppacer_nb.views.answers import Reader, status
+from ppacer_nb.views.answers import status
+from ppacer_nb.views.reader import Reader
 from tests.engine.bench import T0, Every
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
