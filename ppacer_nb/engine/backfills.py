@@ -206,8 +206,8 @@ class Backfills(CatchingUp):
 
     def _record(self, event: Event) -> None:
         super()._record(event)
-        if not isinstance(event, TaskEvent) and (backfill := self.backfills.get(event.dag_id)) is not None:
-            backfill.apply(event)
+        if self.backfills and not isinstance(event, TaskEvent) and event.dag_id in self.backfills:
+            self.backfills[event.dag_id].apply(event)
 
     def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
         super()._fill_freed_place(entry, now)

@@ -110,7 +110,7 @@ class ReadyQueue:
 
     def take(self) -> ReadyTask | None:
         """Return the next task that may start, and count it as running; None if none may."""
-        if self._busy >= self.limits.max_workers:
+        if not self._waiting or self._busy >= self.limits.max_workers:
             return None
         turns = [(*first, pool) for pool, dags in self._turns.items() if (first := self._first(pool, dags))]
         if not turns:

@@ -275,14 +275,16 @@ class RunMachine:
             again = first and replace(first, spares_cleanup=False)
             self.early_end = again or EarlyEnd(event.reason, event.timed_out)
         self.state = event.state
-        self.created = replace(  # it may go on another version of its DAG
-            self.created,
-            version=event.version,
-            tasks=event.tasks,
-            params=event.params,
-            restarts=event.restarts,
-            interruptions=event.interruptions,
-        )
+        is_other = _place(event) != _place(self.created) or event.params is not self.created.params
+        if is_other:  # it goes on, on another version of its DAG maybe
+            self.created = replace(
+                self.created,
+                version=event.version,
+                tasks=event.tasks,
+                params=event.params,
+                restarts=event.restarts,
+                interruptions=event.interruptions,
+            )
 
     def _forget_unended(self) -> None:
         """Let tasks begin anew that the run's end has cut off, as it ended without its DAG."""
@@ -447,6 +449,10 @@ class RunMachine:
         self, task: TaskProgress, state: AttemptState, now: datetime, reason: str
     ) -> TaskEvent:
         return TaskEvent(self.run_id, task.spec.id, 0, state, now, reason=reason)
+
+
+def _place(event: RunEvent) -> tuple[str, int, int, int]:
+    return event.version, event.tasks, event.restarts, event.interruptions
 
 
 def replay(dag: DagSpec, events: Iterable[EventOfRun]) -> RunMachine:

@@ -264,9 +264,10 @@ class Runs:
         return commands
 
     def _may_start(self) -> bool:
+        if not self.draining:
+            return True
         # Of runs that are all being cancelled, only what cleans up is still in the queue.
-        only_cleanup = all(machine.is_being_cancelled for machine in self.runs.values())
-        return not self.draining or (only_cleanup and not self.interrupting)
+        return not self.interrupting and all(machine.is_being_cancelled for machine in self.runs.values())
 
     def _fill_freed_place(self, entry: DagEntry, now: datetime) -> None:
         """Begin what waited for a run of the same DAG to end."""
