@@ -15,6 +15,7 @@ from importlib.resources import files
 from ppacer_nb.status import AttemptState
 from ppacer_nb.views.palette import look, theme_css
 
+_FOLDER = files(__package__) / "static"
 _ENTRY = "dashboard.js"
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
@@ -31,7 +32,8 @@ def script() -> str:
 @cache
 def style() -> str:
     """Return the dashboard's CSS, with the colours of the states for light and dark."""
-    return theme_css() + (_static("dashboard.css"))
+    names = sorted(path.name for path in _FOLDER.iterdir() if path.name.endswith(".css"))
+    return theme_css() + "\n".join(_static(name) for name in names)
 
 
 def _add(name: str, parts: dict[str, str]) -> None:
@@ -46,7 +48,7 @@ def _add(name: str, parts: dict[str, str]) -> None:
 
 
 def _static(name: str) -> str:
-    return (files(__package__) / "static" / name).read_text(encoding="utf-8")
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _looks() -> dict[str, dict[str, str]]:

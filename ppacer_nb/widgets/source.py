@@ -11,12 +11,14 @@ from pathlib import Path
 from ppacer_nb.errors import NotRunning, PpacerError, SchedulerError
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.scheduler.offline import OfflineScheduler
-from ppacer_nb.widgets.reading import Picture, Selection, read, read_stopped, stopped
+from ppacer_nb.widgets.picture import Picture
+from ppacer_nb.widgets.reading import read, read_stopped, stopped
+from ppacer_nb.widgets.selection import Selection
 from ppacer_nb.widgets.updater import EVERYTHING, NOTHING, News
 
 
 class Source:
-    """The latest picture of a scheduler.
+    """The latest picture of a scheduler, as somebody who looks at `selection` sees it.
 
     Raises
     ------
@@ -24,10 +26,10 @@ class Source:
         If there is neither a scheduler nor a history to read.
     """
 
-    def __init__(self, api: SchedulerApi) -> None:
+    def __init__(self, api: SchedulerApi, selection: Selection) -> None:
         self._api = api
         self._lock = threading.Lock()
-        self.picture: Picture = read(api, Selection(), None, EVERYTHING)
+        self.picture: Picture = read(api, selection, None, EVERYTHING)
 
     def look(self, selection: Selection, news: News) -> None:
         """Bring the picture up to date.

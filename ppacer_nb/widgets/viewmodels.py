@@ -17,8 +17,7 @@ from ppacer_nb.model.history import AttemptRecord, LogRecord, RunRecord, begun, 
 from ppacer_nb.model.overview import DagSummary, HeldKernel, Progress, SchedulerInfo
 from ppacer_nb.status import AttemptState, RunState
 from ppacer_nb.views.markup import lines_of, one_line
-from ppacer_nb.widgets.graphview import graph_view
-from ppacer_nb.widgets.reading import Picture, RunPicture
+from ppacer_nb.widgets.picture import RunPicture
 
 View = dict[str, Any]
 
@@ -29,32 +28,6 @@ LONGEST_TRACEBACK = 20_000
 MOST_ERRORS = 5
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-
-
-def views(picture: Picture, *, here: bool, folder: Path) -> dict[str, Any]:
-    """Return the value of each of the dashboard's traits.
-
-    Parameters
-    ----------
-    picture
-        What the dashboard knows.
-    here
-        Whether the scheduler lives in the kernel of the dashboard.
-    folder
-        The folder of the notebook: paths below it are shown from there.
-    """
-    selected = picture.selected
-    return {
-        "scheduler": scheduler_view(picture.info, picture.counts, picture.dags, here=here, folder=folder),
-        "dags": [dag_view(dag) for dag in picture.dags],
-        "runs": [run_view(run) for run in picture.runs],
-        "selection": selection_view(picture),
-        "graph": graph_view(selected.version) if selected and selected.version else {},
-        "tasks": task_views(selected) if selected else {},
-        "run": run_details(selected, picture.info.held) if selected else {},
-        "attempts": attempt_views(selected, folder) if selected else [],
-        "logs": log_views(selected.logs) if selected else [],
-    }
 
 
 def scheduler_view(
@@ -116,18 +89,6 @@ def run_view(run: RunRecord) -> View:
         "tasks": run.tasks,
         "done": run.tasks_done,
         "failed": run.tasks_failed,
-    }
-
-
-def selection_view(picture: Picture) -> View:
-    """Return what the viewer looks at."""
-    chosen = picture.selection
-    return {
-        "dag": chosen.dag_id,
-        "run": picture.selected.run.run_id if picture.selected else None,
-        "follows": chosen.run_id is None,
-        "task": chosen.task_id,
-        "attempt": chosen.attempt,
     }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,18 +15,20 @@ from typing import Any, Protocol, runtime_checkable
 import anywidget
 import traitlets
 
-from ppacer_nb.errors import NotFound, PpacerError
+from ppacer_nb.errors import PpacerError
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.views import answers
 from ppacer_nb.views.tables import Rendered
 from ppacer_nb.widgets import assets
-from ppacer_nb.widgets.documents import document_of
-from ppacer_nb.widgets.reading import Selection
+from ppacer_nb.widgets.part import Command, Frame
+from ppacer_nb.widgets.parts import PARTS
+from ppacer_nb.widgets.picture import Picture
+from ppacer_nb.widgets.selection import Selection, changed
 from ppacer_nb.widgets.snapshot import snapshot
 from ppacer_nb.widgets.source import Source
 from ppacer_nb.widgets.subshell import answer_while_busy
 from ppacer_nb.widgets.updater import NOTHING, News, Updater
-from ppacer_nb.widgets.viewmodels import views
+from ppacer_nb.widgets.viewmodels import dag_view, scheduler_view
 
 #: How long the Stop button lets running tasks go on.
 STOP_WAIT = timedelta(seconds=30)
@@ -40,36 +42,60 @@ class _TellsItsEnd(Protocol):
 
 
 class Dashboard(anywidget.AnyWidget):
-    """A live view of a scheduler, with buttons to trigger, cancel and stop.
+    """A live view of a scheduler, with buttons to steer it.
 
     It follows the scheduler from its making until `close`, which also ends its thread.
+
+    Parameters
+    ----------
+    api
+        The scheduler.
+    parts
+        The names of the parts to show, as tabs if there are several. Default: all.
+    selection
+        What to look at first. Default: the first part.
+
+    Raises
+    ------
+    PpacerError
+        If there is neither a scheduler nor a history to read.
     """
 
     _esm = assets.script()
     _css = assets.style()
 
     # Set by the updater's thread only; the browser reads them and never sets one.
+    parts: Any = traitlets.List().tag(sync=True)
     scheduler = traitlets.Dict().tag(sync=True)
     dags: Any = traitlets.List().tag(sync=True)
-    runs: Any = traitlets.List().tag(sync=True)
     selection = traitlets.Dict().tag(sync=True)
+    notice = traitlets.Dict().tag(sync=True)  #: the last thing to be said to the viewer: text, kind, number
+    stopping = traitlets.Bool(False).tag(sync=True)
+    notebook = traitlets.Unicode().tag(sync=True)  #: the path of the notebook, to find files beside it
+    # Of the overview
+    runs: Any = traitlets.List().tag(sync=True)
+    # Of the run's page
     run = traitlets.Dict().tag(sync=True)
     graph = traitlets.Dict().tag(sync=True)
     tasks = traitlets.Dict().tag(sync=True)
     attempts: Any = traitlets.List().tag(sync=True)
     logs: Any = traitlets.List().tag(sync=True)
-    notice = traitlets.Dict().tag(sync=True)  #: the last thing to be said to the viewer: text, kind, number
-    stopping = traitlets.Bool(False).tag(sync=True)
-    notebook = traitlets.Unicode().tag(sync=True)  #: the path of the notebook, to find files beside it
 
-    def __init__(self, api: SchedulerApi) -> None:
-        self._api = api
-        self._chosen = Selection()
+    def __init__(
+        self, api: SchedulerApi, parts: Sequence[str] = tuple(PARTS), selection: Selection | None = None
+    ) -> None:
+        self.api = api  #: the scheduler
+        self._parts = [PARTS[name] for name in parts]
+        self._chosen = selection or Selection(tab=parts[0])
+        self._choosing = threading.Lock()
         self._said: dict[str, Any] = {}
         self._is_stopping = False
         self._folder = Path.cwd()
-        self._source = Source(api)
-        super().__init__(notebook=os.environ.get("JPY_SESSION_NAME", ""), **self._views())
+        self._commands: dict[str, Command] = dict(_COMMANDS)
+        for part in self._parts:
+            self._commands |= part.commands
+        self._source = Source(api, self._chosen)
+        super().__init__(notebook=os.environ.get("JPY_SESSION_NAME", ""), parts=list(parts), **self._views())
         answer_while_busy(self.comm)
         self.on_msg(self._hear)
         self._updater = Updater(self._look)
@@ -87,8 +113,25 @@ class Dashboard(anywidget.AnyWidget):
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # a closed dashboard still shows its last state
 
+    @property
+    def picture(self) -> Picture:
+        """What it knows of the scheduler now."""
+        return self._source.picture
+
+    def select(self, **changes: object) -> None:
+        """Look at something else: names are those of `Selection`, what makes no sense changes nothing."""
+        with self._choosing:
+            self._chosen = changed(self._chosen, changes)
+        self._updater.tell(NOTHING)
+
+    def say(self, text: str, kind: str = "info") -> None:
+        """Say a sentence to the viewer, as "info", "success", "warning" or "failed"."""
+        number = self._said.get("number", 0) + 1
+        self._said = {"text": text[:1].upper() + text[1:], "kind": kind, "number": number}
+        self._updater.tell(NOTHING)
+
     def __repr__(self) -> str:
-        return f"<Dashboard of {self._source.picture.info.store}>"
+        return f"<Dashboard of {self.picture.info.store}>"
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         still = self._snapshot()
@@ -101,92 +144,73 @@ class Dashboard(anywidget.AnyWidget):
     def _snapshot(self) -> Rendered:
         now = datetime.now(UTC)
         zone = now.astimezone().tzinfo
-        return snapshot(self._source.picture, here=self._is_here, now=now, zone=zone or UTC)
+        return snapshot(self.picture, self._parts, here=self._is_here, now=now, zone=zone or UTC)
 
     @property
     def _is_here(self) -> bool:
-        return self._source.picture.info.pid == os.getpid()
+        return self.picture.info.pid == os.getpid()
 
     def _views(self) -> dict[str, Any]:
+        """Return the values of the traits; of the parts, only of the one that is shown."""
+        picture, frame = self.picture, Frame(self._is_here, self._folder)
         return {
-            **views(self._source.picture, here=self._is_here, folder=self._folder),
+            "scheduler": scheduler_view(
+                picture.info, picture.counts, picture.dags, here=frame.here, folder=frame.folder
+            ),
+            "dags": [dag_view(dag) for dag in picture.dags],
+            "selection": asdict(picture.selection),
             "notice": self._said,
             "stopping": self._is_stopping,
+            **PARTS[picture.selection.tab].views(picture, frame),
         }
 
     def _look(self, news: News) -> None:
         """Bring the traits up to date; in the updater's thread."""
+        chosen = self._chosen
         try:
-            self._source.look(self._chosen, news)
+            self._source.look(chosen, news)
         except PpacerError as error:
-            self._chosen = self._source.picture.selection
-            self._say(str(error), "failed")
+            with self._choosing:
+                if self._chosen == chosen:  # back to what can be shown
+                    self._chosen = self.picture.selection
+            self.say(str(error), "failed")
         with self.hold_sync():
             for name, value in self._views().items():
                 setattr(self, name, value)  # one that is equal is not sent
 
     def _hear(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
         """Do what the browser asks, in the thread that brought the message."""
-        command = _COMMANDS.get(str(content.get("command")))
+        command = self._commands.get(str(content.get("command")))
         if command is None:
             return
         try:
             command(self, content)
         except PpacerError as error:
-            self._say(str(error), "failed")
-        self._updater.tell(NOTHING)  # it shows what was chosen and said, whatever else changed
-
-    def _say(self, text: str, kind: str) -> None:
-        number = self._said.get("number", 0) + 1
-        self._said = {"text": text[:1].upper() + text[1:], "kind": kind, "number": number}
+            self.say(str(error), "failed")
 
     def _select(self, content: Mapping[str, Any]) -> None:
-        attempt = content.get("attempt")
-        self._chosen = Selection(
-            dag_id=_text_or_none(content.get("dag_id")),
-            run_id=_text_or_none(content.get("run_id")),
-            task_id=_text_or_none(content.get("task_id")),
-            attempt=attempt if isinstance(attempt, int) else None,
-        )
-
-    def _trigger(self, content: Mapping[str, Any]) -> None:
-        run_id = self._api.trigger(str(content["dag_id"]), by="the dashboard")
-        self._chosen = replace(self._chosen, run_id=run_id, task_id=None, attempt=None)
-
-    def _cancel(self, content: Mapping[str, Any]) -> None:
-        self._api.cancel(str(content["run_id"]), by="the dashboard")
+        if content.get("tab", self._chosen.tab) in self.parts:
+            self.select(**content)
 
     def _stop(self, _: Mapping[str, Any]) -> None:
         # In a thread of its own: it waits for running tasks, and other buttons must go on answering.
         if not self._is_stopping:
             self._is_stopping = True
+            self._updater.tell(NOTHING)
             threading.Thread(target=self._stop_and_say, name="ppacer-dashboard-stop", daemon=True).start()
 
     def _stop_and_say(self) -> None:
         try:
-            report = self._api.stop(wait=STOP_WAIT)
-            self._say(answers.stopped(report).text, "info")
+            report = self.api.stop(wait=STOP_WAIT)
+            self.say(answers.stopped(report).text)
         except PpacerError as error:
-            self._say(str(error), "failed")
+            self.say(str(error), "failed")
         self._is_stopping = False
         self._updater.tell()
 
-    def _open(self, content: Mapping[str, Any]) -> None:
-        # As a message and not as a trait: it may be large, and nothing else needs it.
-        selected = self._source.picture.selected
-        attempts = selected.attempts if selected is not None else []
-        for attempt in attempts:
-            if [attempt.task_id, attempt.attempt] == [content["task"], content["attempt"]]:
-                self.send({"command": "document", **document_of(attempt, str(content["kind"]))})
-                return
-        raise NotFound("what was asked for belongs to another run than the one shown now.")
-
     def _dismiss(self, _: Mapping[str, Any]) -> None:
         self._said = {}
-
-
-def _text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+        self._updater.tell(NOTHING)
 
 
 def _end(dashboard: weakref.ref[Dashboard]) -> None:
@@ -196,11 +220,8 @@ def _end(dashboard: weakref.ref[Dashboard]) -> None:
         still._updater.tell()
 
 
-_COMMANDS: dict[str, Callable[[Dashboard, Mapping[str, Any]], None]] = {
+_COMMANDS: dict[str, Any] = {
     "select": Dashboard._select,
-    "trigger": Dashboard._trigger,
-    "cancel": Dashboard._cancel,
     "stop": Dashboard._stop,
-    "open": Dashboard._open,
     "dismiss": Dashboard._dismiss,
 }

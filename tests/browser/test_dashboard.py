@@ -42,15 +42,26 @@ def shown(notebook: OpenNotebook) -> Locator:
     return found
 
 
+def open_tab(shown: Locator, name: str) -> None:
+    shown.get_by_role("tab", name=name, exact=True).click()
+
+
 def trigger(shown: Locator, dag: str) -> None:
+    """Press the DAG's button, and return when its run is shown."""
+    open_tab(shown, "Overview")
     shown.get_by_role("button", name=f"Trigger {dag}").click()
+    is_open = shown.get_by_role("tab", name="Run", exact=True, selected=True)
+    expect(is_open).to_be_visible(timeout=SOON_MS)
+    expect(shown.locator(".pd-run > .pd-head")).to_contain_text(dag, timeout=SOON_MS)
 
 
 def run_head(shown: Locator) -> Locator:
+    open_tab(shown, "Run")
     return shown.locator(".pd-run > .pd-head")
 
 
 def newest_run(shown: Locator) -> Locator:
+    open_tab(shown, "Overview")
     return shown.locator(".pd-runs tbody tr").first
 
 
@@ -59,12 +70,12 @@ def test_a_run_triggered_by_a_click_turns_green(shown: Locator) -> None:
     trigger(shown, "daily_sales")
     expect(newest_run(shown)).to_contain_text("success", timeout=SOON_MS)
     expect(newest_run(shown)).to_contain_text("2/2")
+    expect(shown.get_by_role("group", name="Counters")).to_contain_text("success1")
     expect(run_head(shown)).to_contain_text("success")
     expect(shown.locator(".pd-node.ppacer-state-success")).to_have_count(2)
     expect(shown.locator(".pd-attempts tbody tr")).to_have_count(2)
     expect(shown.locator(".pd-line")).to_contain_text(["WARNING"])
     expect(shown.locator(".pd-line")).to_contain_text(["reading rows=2"])
-    expect(shown.get_by_role("group", name="Counters")).to_contain_text("success1")
 
 
 def test_a_click_is_answered_while_the_kernel_runs_a_long_cell(
@@ -117,12 +128,10 @@ def test_runs_and_tasks_are_chosen_by_keyboard(shown: Locator) -> None:
     for dag in ("daily_sales", "broken"):
         trigger(shown, dag)
         expect(run_head(shown)).to_contain_text(dag, timeout=SOON_MS)
-    rows = shown.locator(".pd-runs tbody tr")
-    rows.first.focus()
+    newest_run(shown).focus()
     shown.page.keyboard.press("ArrowDown")
     shown.page.keyboard.press("Enter")
-    expect(rows.nth(1)).to_have_attribute("aria-selected", "true", timeout=SOON_MS)
-    expect(run_head(shown)).to_contain_text("daily_sales")
+    expect(run_head(shown)).to_contain_text("daily_sales", timeout=SOON_MS)
     shown.get_by_role("button", name="extract, function").focus()
     shown.page.keyboard.press("Enter")
     expect(shown).to_contain_text("Log of extract", timeout=SOON_MS)
@@ -145,6 +154,7 @@ def test_times_are_the_viewers_and_the_tooltip_says_the_dags(shown: Locator) -> 
 
 def test_markup_from_a_task_is_shown_as_text(notebook: OpenNotebook, shown: Locator) -> None:
     notebook.execute(f"scheduler.trigger('broken', params={{'text': {HOSTILE!r}}})")
+    open_tab(shown, "Run")
     expect(shown.locator(".pd-error")).to_contain_text(f"ValueError: {HOSTILE}", timeout=SOON_MS)
     expect(shown.locator(".pd-log")).to_contain_text(HOSTILE)
     expect(shown.locator(".pd-chip")).to_contain_text("onerror")
@@ -155,8 +165,8 @@ def test_markup_from_a_task_is_shown_as_text(notebook: OpenNotebook, shown: Loca
 def test_nothing_is_redrawn_that_did_not_change(notebook: OpenNotebook, shown: Locator) -> None:
     for number in range(1, 3):
         trigger(shown, "daily_sales")
-        expect(shown.locator(".pd-runs tbody tr")).to_have_count(number, timeout=SOON_MS)
         expect(newest_run(shown)).to_contain_text("success", timeout=SOON_MS)
+        expect(shown.locator(".pd-runs tbody tr")).to_have_count(number, timeout=SOON_MS)
     shown.evaluate(
         "el => el.querySelectorAll('tr, .pd-node, .pd-item').forEach((one) => { one.kept = true })"
     )
@@ -170,11 +180,25 @@ def test_nothing_is_redrawn_that_did_not_change(notebook: OpenNotebook, shown: L
 @pytest.mark.parametrize("width", [1200, 700])
 def test_it_fits_the_page(notebook: OpenNotebook, shown: Locator, width: int) -> None:
     trigger(shown, "broken")
-    expect(newest_run(shown)).to_contain_text("failed", timeout=SOON_MS)
+    expect(run_head(shown)).to_contain_text("failed", timeout=SOON_MS)
     notebook.page.set_viewport_size({"width": width, "height": 1200})
-    assert shown.evaluate("el => el.scrollWidth <= el.clientWidth")
-    for part in shown.locator(".pd-panel, .pd-tiles").all():
-        assert part.evaluate("el => el.scrollWidth <= el.clientWidth"), part
+    for tab in shown.get_by_role("tab").all():
+        tab.click()
+        assert shown.evaluate("el => el.scrollWidth <= el.clientWidth")
+        for part in shown.locator(".pd-panel, .pd-tiles").locator("visible=true").all():
+            assert part.evaluate("el => el.scrollWidth <= el.clientWidth"), part
+
+
+def test_tabs_are_walked_with_the_arrow_keys(shown: Locator) -> None:
+    overview, run = (shown.get_by_role("tab", name=name, exact=True) for name in ("Overview", "Run"))
+    overview.focus()
+    shown.page.keyboard.press("ArrowLeft")  # round to the last one
+    expect(run).to_be_focused()
+    expect(shown.get_by_role("tabpanel", name="Run")).to_be_visible()
+    shown.page.keyboard.press("ArrowRight")
+    expect(overview).to_be_focused()
+    expect(shown.get_by_role("tabpanel", name="Overview")).to_be_visible()
+    expect(shown.get_by_role("tabpanel", name="Run")).to_be_hidden()
 
 
 def test_a_saved_notebook_is_exported_with_the_state_it_was_displayed_in(
@@ -205,14 +229,14 @@ def test_an_executed_notebook_is_shown_below_its_run_and_opens_in_a_tab_of_its_o
 def test_an_open_file_goes_when_it_is_closed_and_when_another_run_is_chosen(shown: Locator) -> None:
     trigger(shown, "kept")
     opened = shown.locator("iframe.pd-document")
-    for close in (
-        shown.get_by_role("button", name="Close"),
-        shown.get_by_role("button", name="Trigger daily_sales"),
-    ):
-        shown.get_by_role("button", name="notebook").click(timeout=SOON_MS)
-        expect(opened).to_be_visible(timeout=SOON_MS)
-        close.click()
-        expect(opened).to_be_hidden(timeout=SOON_MS)
+    shown.get_by_role("button", name="notebook").click(timeout=SOON_MS)
+    expect(opened).to_be_visible(timeout=SOON_MS)
+    shown.get_by_role("button", name="Close").click()
+    expect(opened).to_be_hidden(timeout=SOON_MS)
+    shown.get_by_role("button", name="notebook").click(timeout=SOON_MS)
+    expect(opened).to_be_visible(timeout=SOON_MS)
+    trigger(shown, "daily_sales")
+    expect(opened).to_be_hidden(timeout=SOON_MS)
 
 
 def test_the_path_of_a_file_out_of_the_servers_reach_can_be_copied(

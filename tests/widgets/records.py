@@ -10,7 +10,8 @@ from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord, TaskShape
 from ppacer_nb.model.overview import DagSummary, SchedulerInfo
 from ppacer_nb.status import AttemptState, RunState, RunType
-from ppacer_nb.widgets.reading import Picture, RunPicture, Selection
+from ppacer_nb.widgets.picture import OverviewPicture, Picture, RunPicture
+from ppacer_nb.widgets.selection import Selection
 
 T0 = datetime(2026, 11, 23, 5, 15, tzinfo=UTC)
 RUN_ID = "sales/scheduled-20261123T051500Z"
@@ -89,11 +90,11 @@ def picture(*attempts: AttemptRecord, of: RunRecord | None = None, **changes: An
     shown = of or run()
     selected = RunPicture(shown, version("extract", "total"), attempts, (), ())
     values: dict[str, Any] = {
-        "selection": Selection(),
+        "selection": Selection("overview"),
         "info": info(),
         "dags": [dag()],
-        "runs": [shown],
-        "selected": selected,
+        "overview": OverviewPicture([shown]),
+        "run": selected,
     }
     return Picture(**(values | changes))
 

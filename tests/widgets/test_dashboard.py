@@ -16,6 +16,7 @@ import pytest
 from ppacer_nb import DAG, task
 from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
 from ppacer_nb.widgets import Dashboard, dashboard
+from ppacer_nb.widgets.selection import Selection
 from tests.faces import failing_dag, sales_dag
 from tests.widgets import gate
 from tests.widgets.gate import WAIT_S
@@ -52,7 +53,8 @@ def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
 
 @pytest.fixture
 def shown(scheduler: Scheduler) -> Iterator[Dashboard]:
-    found = dashboard(scheduler)
+    """A dashboard that shows the page of the latest run."""
+    found = Dashboard(scheduler, selection=Selection("run"))
     yield found
     found.close()
 
@@ -67,7 +69,7 @@ def until(shown: Dashboard, holds: Callable[[], bool]) -> None:
     shown.observe(note)
     try:
         while not holds():
-            assert news.wait(WAIT_S), f"nothing changed any more: {shown.runs} {shown.notice}"
+            assert news.wait(WAIT_S), f"nothing changed any more: {shown.run} {shown.notice}"
             news.clear()
     finally:
         shown.unobserve(note)
@@ -90,9 +92,14 @@ def test_it_opens_with_all_there_is(scheduler: Scheduler) -> None:
     assert found.scheduler["running"]
     assert found.scheduler["here"]
     assert found.scheduler["next_dag"] == "sales"
-    assert found.run["state"] == "success"
-    assert [box["id"] for box in found.graph["boxes"]] == ["rows", "total"]
+    assert [run["state"] for run in found.runs] == ["success"]
     found.close()
+
+
+def test_the_latest_run_is_shown_where_none_is_chosen(scheduler: Scheduler, shown: Dashboard) -> None:
+    scheduler.trigger("sales")
+    until(shown, lambda: shown.run.get("state") == "success")
+    assert [box["id"] for box in shown.graph["boxes"]] == ["rows", "total"]
 
 
 def test_it_follows_a_run_to_its_end_without_being_asked(scheduler: Scheduler, shown: Dashboard) -> None:
@@ -126,7 +133,15 @@ def test_a_button_triggers_a_run_and_shows_it(shown: Dashboard) -> None:
     ask(shown, "trigger", dag_id="sales")
     until(shown, lambda: shown.run.get("state") == "success")
     assert shown.run["dag"] == "sales"
-    assert not shown.selection["follows"]
+    assert shown.selection["run_id"] == shown.run["id"]
+
+
+def test_a_run_that_was_triggered_in_the_overview_is_opened(scheduler: Scheduler) -> None:
+    shown = dashboard(scheduler)
+    ask(shown, "trigger", dag_id="sales")
+    until(shown, lambda: shown.run.get("state") == "success")
+    assert shown.selection["tab"] == "run"
+    shown.close()
 
 
 def test_what_cannot_be_done_is_said_in_a_sentence_until_it_is_dismissed(shown: Dashboard) -> None:
@@ -155,28 +170,54 @@ def test_cancelling_ends_a_run_early(shown: Dashboard) -> None:
 
 
 def test_choosing_narrows_what_is_shown(scheduler: Scheduler, shown: Dashboard) -> None:
+    run_ids = []
     for name in ("sales", "failing"):
-        scheduler.trigger_run(name)[1].result(WAIT_S)
-    until(shown, lambda: len(shown.runs) == 2)
-    ask(shown, "select", dag_id="sales")
-    until(shown, lambda: [run["dag"] for run in shown.runs] == ["sales"])
-    assert shown.run["dag"] == "sales"
-    ask(shown, "select", dag_id="sales", task_id="total")
-    until(shown, lambda: shown.selection["task"] == "total")
+        run_id, end = scheduler.trigger_run(name)
+        end.result(WAIT_S)
+        run_ids.append(run_id)
+    until(shown, lambda: shown.run.get("dag") == "failing")
+    ask(shown, "select", run_id=run_ids[0])
+    until(shown, lambda: shown.run["dag"] == "sales" and len(shown.logs) == 1)
+    ask(shown, "select", task_id="total")
+    until(shown, lambda: shown.selection["task_id"] == "total")
     assert shown.logs == []
-    ask(shown, "select")
-    until(shown, lambda: len(shown.runs) == 2 and shown.run["dag"] == "failing")
+    ask(shown, "select", run_id=None, task_id=None)
+    until(shown, lambda: shown.run["dag"] == "failing")
+
+
+def test_a_part_that_was_not_shown_meanwhile_is_up_to_date_when_it_is_shown_again(
+    scheduler: Scheduler, shown: Dashboard
+) -> None:
+    ask(shown, "trigger", dag_id="waiting")
+    until(shown, lambda: shown.run.get("state") == "running")
+    ask(shown, "select", tab="overview")
+    until(shown, lambda: [run["state"] for run in shown.runs] == ["running"])
+    gate.opened.set()
+    until(shown, lambda: [run["state"] for run in shown.runs] == ["success"])
+    assert shown.run["state"] == "running"  # not read while nobody sees it
+    ask(shown, "select", tab="run")
+    until(shown, lambda: shown.run["state"] == "success")
+
+
+def test_a_tab_that_is_not_there_is_not_opened(scheduler: Scheduler) -> None:
+    alone = Dashboard(scheduler, ["overview"])
+    ask(alone, "select", tab="run")
+    ask(alone, "select", tab=["overview"])
+    ask(alone, "select", dag_id="sales")
+    until(alone, lambda: alone.selection["dag_id"] == "sales")
+    assert alone.selection["tab"] == "overview"
+    alone.close()
 
 
 def test_only_what_changed_is_sent(scheduler: Scheduler) -> None:
     run_id, end = scheduler.trigger_run("sales")
     end.result(WAIT_S)
     scheduler.flush()
-    shown = dashboard(scheduler)
+    shown = Dashboard(scheduler, selection=Selection("run", run_id=run_id))
     sent: list[str] = []
     shown.observe(lambda change: sent.append(change.name))
-    ask(shown, "select", run_id=run_id, task_id="total")
-    until(shown, lambda: shown.selection["task"] == "total")
+    ask(shown, "select", task_id="total")
+    until(shown, lambda: shown.selection["task_id"] == "total")
     shown.close()
     assert set(sent) - {"comm"} == {"selection", "logs"}
 
@@ -188,7 +229,7 @@ def test_the_stop_button_stops_the_scheduler_and_the_dashboard_stays_readable(
     older, end = scheduler.trigger_run("sales")
     end.result(WAIT_S)
     scheduler.trigger_run("failing")[1].result(WAIT_S)
-    until(shown, lambda: len(shown.runs) == 3)
+    until(shown, lambda: shown.scheduler["runs"]["failed"] == 2)
     ask(shown, "stop")
     until(shown, lambda: not shown.scheduler["running"] and not shown.stopping)
     assert not scheduler.is_running
@@ -257,7 +298,6 @@ def test_runs_that_the_stop_interrupted_are_shown_as_queued(scheduler: Scheduler
     until(shown, lambda: shown.scheduler["busy"] == 1)
     scheduler.stop(wait=timedelta(0))
     until(shown, lambda: not shown.scheduler["running"])
-    assert [run["state"] for run in shown.runs] == ["queued"]
     assert shown.run["state"] == "queued"
     assert shown.scheduler["runs"]["queued"] == 1
 
@@ -268,7 +308,7 @@ def test_a_dashboard_that_looks_back_leaves_the_store_to_the_next_scheduler(
     scheduler.stop(wait=timedelta(0))
     following = Scheduler(SchedulerOptions(store=tmp_path / "p.duckdb", runs_folder=tmp_path))
     until(shown, lambda: not shown.scheduler["running"])
-    ask(shown, "select", dag_id="sales")
+    ask(shown, "select", tab="overview")
     until(shown, lambda: shown.notice != {})
     assert "%ppacer dashboard shows the one that runs now" in shown.notice["text"]
     following.stop(wait=timedelta(0))

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,9 @@ from ppacer_nb.model.overview import Progress
 from ppacer_nb.status import AttemptState, RunState
 from ppacer_nb.widgets import viewmodels
 from ppacer_nb.widgets.graphview import graph_view
-from ppacer_nb.widgets.reading import RunPicture, Selection
+from ppacer_nb.widgets.part import Frame
+from ppacer_nb.widgets.parts import PARTS
+from ppacer_nb.widgets.picture import Picture, RunPicture
 from ppacer_nb.widgets.viewmodels import (
     LONGEST_MESSAGE,
     LONGEST_TRACEBACK,
@@ -26,9 +29,7 @@ from ppacer_nb.widgets.viewmodels import (
     run_details,
     run_view,
     scheduler_view,
-    selection_view,
     task_views,
-    views,
 )
 from tests.widgets.records import FOLDER, HOSTILE, RUN_ID, T0, attempt, dag, info, log, picture, run, version
 
@@ -36,22 +37,26 @@ T0_MS = 1_795_410_900_000
 
 
 def _selected(*attempts: object, **changes: object) -> RunPicture:
-    found = picture(*attempts).selected  # type: ignore[arg-type]
+    found = picture(*attempts).run  # type: ignore[arg-type]
     assert found is not None
     return replace(found, **changes)  # type: ignore[arg-type]
 
 
+def views(shown: Picture) -> dict[str, Any]:
+    """Return what all parts of the dashboard send."""
+    sent: dict[str, Any] = {}
+    for part in PARTS.values():
+        sent |= part.views(shown, Frame(here=True, folder=FOLDER))
+    return sent
+
+
 def test_a_whole_picture_is_plain_json() -> None:
-    shown = views(
-        picture(attempt("extract", AttemptState.SUCCESS), attempt("total", AttemptState.RUNNING)),
-        here=True,
-        folder=FOLDER,
-    )
+    shown = views(picture(attempt("extract", AttemptState.SUCCESS), attempt("total", AttemptState.RUNNING)))
     assert json.loads(json.dumps(shown)) == shown
 
 
 def test_a_picture_without_runs_is_plain_json_too() -> None:
-    shown = views(picture(runs=[], selected=None), here=True, folder=FOLDER)
+    shown = views(picture(overview=None, run=None))
     assert shown["runs"] == shown["attempts"] == shown["logs"] == []
     assert shown["run"] == shown["graph"] == shown["tasks"] == {}
 
@@ -77,14 +82,6 @@ def test_paths_below_the_notebook_are_shown_from_there() -> None:
     assert (shown["store"], shown["notebook"]) == (".ppacer/ppacer.duckdb", "nb.ipynb")
     elsewhere = scheduler_view(info(), {}, [], here=True, folder=Path("/other"))
     assert elsewhere["store"] == "/home/ann/.ppacer/ppacer.duckdb"
-
-
-def test_without_a_choice_the_latest_run_is_followed() -> None:
-    assert selection_view(picture())["follows"]
-    assert selection_view(picture())["run"] == RUN_ID
-    chosen = picture(selection=Selection(run_id=RUN_ID, task_id="total"))
-    assert not selection_view(chosen)["follows"]
-    assert selection_view(chosen)["task"] == "total"
 
 
 def test_a_task_has_the_state_of_its_latest_attempt() -> None:
@@ -173,15 +170,15 @@ def test_files_are_told_with_their_kind() -> None:
 
 
 def test_a_graph_of_the_same_version_is_the_same_whatever_its_states() -> None:
-    before = views(picture(), here=True, folder=FOLDER)
-    after = views(picture(attempt("extract", AttemptState.FAILED)), here=True, folder=FOLDER)
+    before = views(picture())
+    after = views(picture(attempt("extract", AttemptState.FAILED)))
     assert before["graph"] == after["graph"]
     assert before["tasks"] != after["tasks"]
     assert [box["id"] for box in before["graph"]["boxes"]] == ["extract", "total"]
 
 
 def test_a_run_of_a_lost_version_is_shown_without_a_graph() -> None:
-    shown = views(picture(selected=_selected(version=None)), here=True, folder=FOLDER)
+    shown = views(picture(run=_selected(version=None)))
     assert shown["graph"] == {}
     assert shown["run"]["id"] == RUN_ID
 
@@ -194,7 +191,7 @@ def test_any_text_of_a_task_reaches_the_browser_as_utf8(text: str) -> None:
         run=run(params={text: text}, reason=text),
         logs=[log(text, level=text, x=text)],
     )
-    shown = views(picture(selected=selected), here=True, folder=FOLDER)
+    shown = views(picture(run=selected))
     json.dumps(shown, ensure_ascii=False).encode("utf-8")
 
 

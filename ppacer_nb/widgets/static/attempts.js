@@ -1,5 +1,6 @@
 // The attempts of the selected run, and why those that failed did.
 
+import { WHOLE_RUN } from "./choosing.js";
 import { badge, selectable } from "./controls.js";
 import { attribute, h, keyed, text, visible } from "./dom.js";
 import { fileButton } from "./files.js";
@@ -50,7 +51,7 @@ function heldText(held, now) {
 }
 
 /** The table of attempts; choosing one narrows the log to it. */
-export function attemptsPanel({ model, send, ticker }) {
+export function attemptsPanel({ model, send, select, ticker }) {
   const body = h("tbody");
   const head = ["State", "Task", "Attempt", "Duration", "Result", "Worker", "Files"];
   const table = h(
@@ -64,9 +65,8 @@ export function attemptsPanel({ model, send, ticker }) {
 
   function choose(task, attempt) {
     const chosen = model.get("selection");
-    const same = chosen.task === task && chosen.attempt === attempt;
-    const narrowed = same ? {} : { task_id: task, attempt };
-    send({ command: "select", dag_id: chosen.dag, run_id: chosen.follows ? null : chosen.run, ...narrowed });
+    const same = chosen.task_id === task && chosen.attempt === attempt;
+    select(same ? WHOLE_RUN : { task_id: task, attempt });
   }
 
   function make({ task, attempt }) {
@@ -90,7 +90,7 @@ export function attemptsPanel({ model, send, ticker }) {
     let shown = "";
     row.update = (it) => {
       const chosen = model.get("selection");
-      const is = chosen.task === task && (chosen.attempt === null || chosen.attempt === attempt);
+      const is = chosen.task_id === task && (chosen.attempt === null || chosen.attempt === attempt);
       attribute(row, "aria-selected", String(is));
       state.update(it.state, it.retried ? "retried" : undefined);
       ticker.show(duration, durationText(it, model.get("scheduler").running));

@@ -5,14 +5,13 @@ import { attribute, h, keyed, text, visible } from "./dom.js";
 import { age, fullIn, when } from "./time.js";
 
 /** The list of DAGs. */
-export function dagsPanel({ model, send, ticker }) {
+export function dagsPanel({ model, send, select, ticker }) {
   const list = h("div", { class: "pd-list", role: "listbox", "aria-label": "DAGs" });
   const empty = h("p", { class: "pd-empty" }, "No DAGs yet. Define one in a cell: ", h("code", {}, "with DAG(…)"));
   const element = h("section", { class: "pd-panel" }, h("h3", {}, "DAGs"), list, empty);
 
   function choose(id) {
-    const chosen = model.get("selection").dag === id ? null : id;
-    send({ command: "select", dag_id: chosen });
+    select({ tab: "dag", dag_id: id });
   }
 
   function make({ id }) {
@@ -31,7 +30,7 @@ export function dagsPanel({ model, send, ticker }) {
     );
     row.update = (dag) => {
       attribute(row, "title", [dag.description, dag.tags.join(" ")].filter(Boolean).join("\n") || null);
-      attribute(row, "aria-selected", String(model.get("selection").dag === id));
+      attribute(row, "aria-selected", String(model.get("selection").dag_id === id));
       text(schedule, dag.schedule || "only when triggered");
       attribute(schedule, "class", dag.schedule ? "pd-mono" : "");
       visible(trigger, dag.defined && model.get("scheduler").running);

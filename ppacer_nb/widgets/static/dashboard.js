@@ -1,29 +1,30 @@
-// The dashboard: panels that each listen to the traits they show.
+// The dashboard: the scheduler's head, and its parts as tabs, or one part alone. Panels listen to traits.
 
-import { dagsPanel } from "./dags.js";
+import { headerPanel, noticePanel } from "./header.js";
 import { h } from "./dom.js";
-import { countersPanel, headerPanel } from "./header.js";
+import { overviewPanels } from "./overview.js";
 import { runPanels } from "./run.js";
-import { runsPanel } from "./runs.js";
+import { tabsPanel } from "./tabs.js";
 import { Ticker } from "./time.js";
+
+/** The parts by name: the words on the tab, and what makes its panels, of which the first holds the others. */
+const PARTS = {
+  overview: ["Overview", overviewPanels],
+  run: ["Run", runPanels],
+};
 
 /** Show a dashboard in `el`; returns what takes it down. */
 export function render({ model, el }) {
   const ticker = new Ticker();
-  const context = { model, ticker, send: (message) => model.send(message) };
-  const [header, counters, dags, runs] = [headerPanel, countersPanel, dagsPanel, runsPanel].map((p) => p(context));
-  const run = runPanels(context);
-  el.replaceChildren(
-    h(
-      "div",
-      { class: "ppacer pd", role: "region", "aria-label": "ppacer dashboard" },
-      header.element,
-      counters.element,
-      h("div", { class: "pd-columns" }, dags.element, runs.element),
-      run[0].element,
-    ),
-  );
-  const ends = [header, counters, dags, runs, ...run].map((panel) => follow(model, panel));
+  const send = (message) => model.send(message);
+  const context = { model, ticker, send, select: (changes) => send({ command: "select", ...changes }) };
+  const names = model.get("parts");
+  const parts = names.map((name) => ({ name, title: PARTS[name][0], panels: PARTS[name][1](context) }));
+  const alone = parts.length === 1;
+  const top = alone ? [noticePanel(context)] : [headerPanel(context), noticePanel(context), tabsPanel(context, parts)];
+  const elements = [...top.map((panel) => panel.element), ...parts.map((part) => part.panels[0].element)];
+  el.replaceChildren(h("div", { class: "ppacer pd", role: "region", "aria-label": "ppacer dashboard" }, ...elements));
+  const ends = [...top, ...parts.flatMap((part) => part.panels)].map((panel) => follow(model, panel));
   return () => {
     for (const end of ends) end();
     ticker.stop();

@@ -13,7 +13,7 @@ const KINDS = {
 };
 
 /** The graph, with a task to choose in each box. */
-export function graphPanel({ model, send }) {
+export function graphPanel({ model, select }) {
   const element = h("div", { class: "pd-graph" });
   let drawn = "";
   let boxes = new Map();
@@ -21,9 +21,8 @@ export function graphPanel({ model, send }) {
 
   function choose(task) {
     const chosen = model.get("selection");
-    const same = chosen.task === task && chosen.attempt === null;
-    const run_id = chosen.follows ? null : chosen.run;
-    send({ command: "select", dag_id: chosen.dag, run_id, task_id: same ? null : task });
+    const same = chosen.task_id === task && chosen.attempt === null;
+    select({ task_id: same ? null : task, attempt: null });
   }
 
   function draw(graph) {
@@ -51,8 +50,8 @@ export function graphPanel({ model, send }) {
       drawn = graph.key;
     }
     const tasks = model.get("tasks");
-    const { task } = model.get("selection");
-    for (const [id, box] of boxes) box.update(tasks[id], id === task);
+    const { task_id: chosen } = model.get("selection");
+    for (const [id, box] of boxes) box.update(tasks[id], id === chosen);
     for (const block of blocks) block.update(tasks);
   }
   return { element, traits: ["graph", "tasks", "selection"], update };

@@ -6,7 +6,7 @@ import { age, fullIn, when } from "./time.js";
 
 const STATES = ["running", "queued", "success", "failed", "cancelled"];
 
-/** The line about the scheduler, with what is wrong with it. */
+/** The line about the scheduler, with the Stop button. */
 export function headerPanel({ model, send, ticker }) {
   const dot = h("span", { class: "pd-dot", "aria-hidden": "true" });
   const title = h("span", { class: "pd-title" });
@@ -20,20 +20,11 @@ export function headerPanel({ model, send, ticker }) {
     () => send({ command: "stop" }),
   );
   const stopping = h("span", { class: "pd-muted", role: "status" }, "Stopping: waiting for running tasks…");
-  const problem = callout("failed", "alert");
-  const notice = callout("info", "status");
-  notice.append(button("Dismiss", () => send({ command: "dismiss" }), { class: "pd-button pd-quiet" }));
   const element = h(
     "div",
-    {},
-    h(
-      "div",
-      { class: "pd-head" },
-      h("div", { class: "pd-grow" }, h("div", { class: "pd-headline" }, dot, title, life), facts),
-      h("div", { class: "pd-actions" }, stopping, stop),
-    ),
-    problem,
-    notice,
+    { class: "pd-head" },
+    h("div", { class: "pd-grow" }, h("div", { class: "pd-headline" }, dot, title, life), facts),
+    h("div", { class: "pd-actions" }, stopping, stop),
   );
 
   function update() {
@@ -48,11 +39,23 @@ export function headerPanel({ model, send, ticker }) {
     const ending = model.get("stopping");
     visible(stop, it.running && !ending);
     visible(stopping, ending);
-    problem.update(it.problem, "failed");
+  }
+  return { element, traits: ["scheduler", "stopping"], update };
+}
+
+/** What is wrong with the scheduler, and the last thing said to the viewer. */
+export function noticePanel({ model, send }) {
+  const problem = callout("failed", "alert");
+  const notice = callout("info", "status");
+  notice.append(button("Dismiss", () => send({ command: "dismiss" }), { class: "pd-button pd-quiet" }));
+  const element = h("div", {}, problem, notice);
+
+  function update() {
+    problem.update(model.get("scheduler").problem, "failed");
     const said = model.get("notice");
     notice.update(said.text ?? "", said.kind ?? "info");
   }
-  return { element, traits: ["scheduler", "stopping", "notice"], update };
+  return { element, traits: ["scheduler", "notice"], update };
 }
 
 /** How many runs there are in each state, how busy the workers are, and the next schedule point. */

@@ -1,5 +1,6 @@
 // The log of the selected run, task or attempt. It follows while its end is in view.
 
+import { WHOLE_RUN } from "./choosing.js";
 import { button } from "./controls.js";
 import { h, keyed, text, visible } from "./dom.js";
 import { clock, fullIn } from "./time.js";
@@ -7,21 +8,16 @@ import { clock, fullIn } from "./time.js";
 const TONES = { INFO: "info", WARNING: "warning", ERROR: "failed", CRITICAL: "failed", STDERR: "warning" };
 
 /** The log. */
-export function logsPanel({ model, send }) {
+export function logsPanel({ model, select }) {
   const title = h("h3", {});
-  const all = button("Whole run", () => narrow(), { class: "pd-button pd-quiet" });
+  const all = button("Whole run", () => select(WHOLE_RUN), { class: "pd-button pd-quiet" });
   const lines = h("div", { class: "pd-log", role: "log", "aria-label": "Log", tabindex: 0 });
   const empty = h("p", { class: "pd-empty" }, "No log lines.");
   const element = h("section", {}, h("div", { class: "pd-panel-head" }, title, all), lines, empty);
 
-  function narrow() {
-    const chosen = model.get("selection");
-    send({ command: "select", dag_id: chosen.dag, run_id: chosen.follows ? null : chosen.run });
-  }
-
   function update() {
     const records = model.get("logs");
-    const { task, attempt } = model.get("selection");
+    const { task_id: task, attempt } = model.get("selection");
     const of = attempt === null ? task : `${task}, attempt ${attempt}`;
     text(title, task ? `Log of ${of}` : "Log");
     visible(all, Boolean(task));

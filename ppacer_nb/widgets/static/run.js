@@ -1,6 +1,7 @@
 // The selected run: what it is, what went wrong, its graph, attempts and log.
 
 import { attemptsPanel, errorsPanel } from "./attempts.js";
+import { runPage } from "./choosing.js";
 import { badge, button, confirmedButton } from "./controls.js";
 import { attribute, h, text, visible } from "./dom.js";
 import { viewerPanel } from "./files.js";
@@ -31,7 +32,7 @@ export function runPanels(context) {
   return [whole, ...parts];
 }
 
-function runHeader({ model, send, ticker }) {
+function runHeader({ model, send, select, ticker }) {
   const state = badge();
   const name = h("span", { class: "pd-title" });
   const id = h("span", { class: "pd-mono pd-muted" });
@@ -41,10 +42,8 @@ function runHeader({ model, send, ticker }) {
   const version = h("span");
   const params = h("div", { class: "pd-params" });
   const reason = h("div", { class: "pd-muted" });
-  const follow = button("Follow the latest", () => {
-    send({ command: "select", dag_id: model.get("selection").dag });
-  }, { class: "pd-button pd-quiet" });
-  const follows = h("span", { class: "pd-muted pd-small-text" }, "following the latest run");
+  const follow = button("Follow the latest", () => select(runPage(null)), { class: "pd-button pd-quiet" });
+  const following = h("span", { class: "pd-muted pd-small-text" }, "following the latest run");
   const cancel = confirmedButton(
     "Cancel run",
     "Its running tasks are stopped.",
@@ -56,13 +55,13 @@ function runHeader({ model, send, ticker }) {
     "div",
     { class: "pd-head" },
     h("div", { class: "pd-grow" }, h("div", { class: "pd-headline" }, state, name, id), facts, params, reason),
-    h("div", { class: "pd-actions" }, follows, follow, cancel),
+    h("div", { class: "pd-actions" }, following, follow, cancel),
   );
 
   function update() {
     const run = model.get("run");
     if (!run.id) return;
-    const selection = model.get("selection");
+    const follows = model.get("selection").run_id === null;
     const { running } = model.get("scheduler");
     state.update(run.state);
     text(name, run.dag);
@@ -77,8 +76,8 @@ function runHeader({ model, send, ticker }) {
     params.replaceChildren(...run.params.map(([key, value]) => h("span", { class: "pd-chip pd-mono" }, `${key} = ${value}`)));
     text(reason, run.reason);
     visible(cancel, !run.finished && running);
-    visible(follow, !selection.follows);
-    visible(follows, selection.follows);
+    visible(follow, !follows);
+    visible(following, follows);
   }
   return { element, traits: ["run", "selection", "scheduler", "dags"], update };
 }

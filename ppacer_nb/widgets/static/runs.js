@@ -1,13 +1,12 @@
 // The latest runs, the newest first.
 
-import { badge, button, progressBar, selectable } from "./controls.js";
-import { attribute, h, keyed, text, visible } from "./dom.js";
+import { runPage } from "./choosing.js";
+import { badge, progressBar, selectable } from "./controls.js";
+import { attribute, h, keyed, visible } from "./dom.js";
 import { age, elapsed, fullIn, growing, when } from "./time.js";
 
 /** The table of runs. */
-export function runsPanel({ model, send, ticker }) {
-  const title = h("h3", {});
-  const all = button("All DAGs", () => send({ command: "select" }), { class: "pd-button pd-quiet" });
+export function runsPanel({ model, select, ticker }) {
   const body = h("tbody");
   const head = ["State", "Run", "Type", "Logical date", "Tasks", "Duration", "Started"];
   const table = h(
@@ -20,15 +19,10 @@ export function runsPanel({ model, send, ticker }) {
   const element = h(
     "section",
     { class: "pd-panel" },
-    h("div", { class: "pd-panel-head" }, title, all),
+    h("h3", {}, "Latest runs"),
     h("div", { class: "pd-scroll pd-scroll-runs" }, table),
     empty,
   );
-
-  function choose(id) {
-    const { dag } = model.get("selection");
-    send({ command: "select", dag_id: dag, run_id: id });
-  }
 
   function make({ id, dag, name, type }) {
     const state = badge();
@@ -48,7 +42,7 @@ export function runsPanel({ model, send, ticker }) {
       started,
     );
     row.update = (run) => {
-      attribute(row, "aria-selected", String(model.get("selection").run === id));
+      attribute(row, "aria-selected", String(model.get("selection").run_id === id));
       state.update(run.state);
       bar.update(run);
       attribute(point, "title", fullIn(run.point, zoneOf(model, dag)));
@@ -58,14 +52,11 @@ export function runsPanel({ model, send, ticker }) {
       attribute(started, "title", fullIn(since, ""));
       ticker.show(started, (now) => age(since, now));
     };
-    return selectable(row, () => choose(id));
+    return selectable(row, () => select(runPage(id)));
   }
 
   function update() {
     const runs = model.get("runs");
-    const { dag } = model.get("selection");
-    text(title, dag ? `Latest runs of ${dag}` : "Latest runs");
-    visible(all, Boolean(dag));
     keyed(body, runs, (run) => run.id, make);
     visible(table, runs.length > 0);
     visible(empty, runs.length === 0);

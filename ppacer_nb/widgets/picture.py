@@ -1,0 +1,41 @@
+"""What a dashboard knows of its scheduler at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
+from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
+from ppacer_nb.status import RunState
+from ppacer_nb.widgets.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewPicture:
+    """What is going on."""
+
+    runs: Sequence[RunRecord]  #: the latest, the newest first
+
+
+@dataclass(frozen=True, slots=True)
+class RunPicture:
+    """One run in full."""
+
+    run: RunRecord
+    version: DagVersion | None  #: None where the history has lost it
+    attempts: Sequence[AttemptRecord]
+    progress: Sequence[Progress]
+    logs: Sequence[LogRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that a dashboard shows: what every part needs, and what each has read when it was shown last."""
+
+    selection: Selection
+    info: SchedulerInfo
+    dags: Sequence[DagSummary] = ()
+    counts: Mapping[RunState, int] = field(default_factory=dict)
+    overview: OverviewPicture | None = None
+    run: RunPicture | None = None

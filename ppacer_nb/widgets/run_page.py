@@ -1,0 +1,82 @@
+"""The page of a run: what it is, what went wrong, its graph, attempts and log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ppacer_nb.errors import NotFound
+from ppacer_nb.scheduler.api import SchedulerApi
+from ppacer_nb.views import answers
+from ppacer_nb.views.reader import Reader
+from ppacer_nb.views.tables import Rendered
+from ppacer_nb.widgets.documents import document_of
+from ppacer_nb.widgets.graphview import graph_view
+from ppacer_nb.widgets.part import Asked, Frame, Part
+from ppacer_nb.widgets.picture import Picture, RunPicture
+from ppacer_nb.widgets.updater import News
+from ppacer_nb.widgets.viewmodels import attempt_views, log_views, run_details, task_views
+
+LOG_LINES = 300
+
+
+def read(api: SchedulerApi, picture: Picture, news: News) -> RunPicture | None:
+    """Return the chosen run, or the latest one; None if there is none."""
+    known, run_id = picture.run, picture.selection.run_id
+    if run_id is None:
+        run_id = next(iter(api.history.run_ids(limit=1)), None)
+    if known is not None and known.run.run_id == run_id and news is not None and run_id not in news:
+        return known
+    run = api.history.run(run_id) if run_id is not None else None
+    if run is None:
+        return None
+    version = known.version if known is not None else None
+    if version is None or (version.dag_id, version.version) != (run.dag_id, run.version):
+        version = api.history.dag_version(run.dag_id, run.version)
+    chosen = picture.selection
+    return RunPicture(
+        run,
+        version,
+        api.history.attempts(run.run_id),
+        [] if run.state.is_terminal else api.progress(run.run_id),
+        api.history.logs(run.run_id, task_id=chosen.task_id, attempt=chosen.attempt, limit=LOG_LINES),
+    )
+
+
+def views(picture: Picture, frame: Frame) -> dict[str, Any]:
+    """Return the run, its graph, the states of its tasks, its attempts and its log."""
+    shown = picture.run
+    return {
+        "graph": graph_view(shown.version) if shown and shown.version else {},
+        "tasks": task_views(shown) if shown else {},
+        "run": run_details(shown, picture.info.held) if shown else {},
+        "attempts": attempt_views(shown, frame.folder) if shown else [],
+        "logs": log_views(shown.logs) if shown else [],
+    }
+
+
+def still(picture: Picture, reader: Reader) -> Sequence[Rendered]:
+    """Return the run as a page."""
+    shown = picture.run
+    if shown is None:
+        return []
+    return [
+        answers.run_page(shown.run, shown.attempts, shown.version, shown.progress, reader, picture.info.held)
+    ]
+
+
+def _cancel(asked: Asked, content: Mapping[str, Any]) -> None:
+    asked.api.cancel(str(content["run_id"]), by="the dashboard")
+
+
+def _open(asked: Asked, content: Mapping[str, Any]) -> None:
+    # As a message and not as a trait: it may be large, and nothing else needs it.
+    shown = asked.picture.run
+    for attempt in shown.attempts if shown is not None else ():
+        if [attempt.task_id, attempt.attempt] == [content["task"], content["attempt"]]:
+            asked.send({"command": "document", **document_of(attempt, str(content["kind"]))})
+            return
+    raise NotFound("what was asked for belongs to another run than the one shown now.")
+
+
+RUN_PAGE = Part("run", read, views, still, {"cancel": _cancel, "open": _open})
