@@ -148,6 +148,23 @@ def demo(folder: Path) -> None:
     run_demo(folder, click.echo)
 
 
+@main.command()
+@_store_option
+@click.option("--port", default=8866, show_default=True, type=click.IntRange(1, 65535), help="Near which.")
+@click.option("--no-browser", is_flag=True, help="Only say where the page is.")
+def ui(store: Path | None, port: int, no_browser: bool) -> None:
+    """Serve the dashboard as a web page to this machine, until Ctrl+C.
+
+    It shows and steers the scheduler that runs on the store, or its history if none does. Whoever has the
+    address that is printed can do so: the token in it is made anew each time.
+    """
+    # Not at the top: it needs the extra "ui".
+    from ppacer_nb.ui import serve_ui
+
+    path = (store or default_store()).expanduser().absolute()
+    serve_ui(path, click.echo, port=port, open_browser=not no_browser)
+
+
 @contextmanager
 def _api(store: Path | None) -> Iterator[SchedulerApi]:
     path = (store or default_store()).expanduser().absolute()

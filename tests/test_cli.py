@@ -139,3 +139,16 @@ def test_the_scheduler_file_is_private_and_goes_with_it(folder: Path) -> None:
     assert os.stat(address).st_mode & 0o777 == 0o600
     scheduler.stop(wait=timedelta(0))
     assert not address.exists()
+
+
+def test_the_page_needs_a_history_to_show(folder: Path) -> None:
+    result = CliRunner().invoke(main, ["ui", "--no-browser"])
+    assert result.exit_code == 1
+    assert f"there is no run history at {folder / '.ppacer' / 'ppacer.duckdb'}" in result.output
+
+
+def test_without_voila_the_page_says_how_to_get_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppacer_nb.ui.find_spec", lambda _: None)
+    result = CliRunner().invoke(main, ["ui"])
+    assert result.exit_code == 1
+    assert "pip install 'ppacer-nb[ui]'" in result.output

@@ -37,6 +37,7 @@ _START_S = 60.0
 _OPEN_MS = 60_000
 
 Theme = Literal["JupyterLab Light", "JupyterLab Dark"]
+App = Literal["jupyterlab", "notebook"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class JupyterLab:
     private: Path  #: where it keeps settings and signatures
     port: int
     token: str
+    app: App = "jupyterlab"
 
     def write(self, name: str, cells: Sequence[str]) -> str:
         """Make a notebook of code cells below the root, trusted as the user's own, and return its name."""
@@ -62,7 +64,8 @@ class JupyterLab:
 
     def open(self, page: Page, name: str) -> OpenNotebook:
         """Open a notebook below the root, with a kernel that is ready."""
-        page.goto(f"http://127.0.0.1:{self.port}/lab/tree/{name}?token={self.token}&reset")
+        where = {"jupyterlab": f"lab/tree/{name}", "notebook": f"notebooks/{name}"}[self.app]
+        page.goto(f"http://127.0.0.1:{self.port}/{where}?token={self.token}&reset")
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=_OPEN_MS)
         page.evaluate(
             """async () => {
@@ -137,12 +140,12 @@ class OpenNotebook:
 
 
 @contextmanager
-def running_lab(root: Path, private: Path) -> Iterator[JupyterLab]:
-    """Run a JupyterLab that has nothing of the user's own settings, and end it and its kernels."""
-    lab = JupyterLab(root, private, _free_port(), secrets.token_hex(16))
+def running_lab(root: Path, private: Path, app: App = "jupyterlab") -> Iterator[JupyterLab]:
+    """Run a JupyterLab or a Notebook 7 without any settings of the user, and end it and its kernels."""
+    lab = JupyterLab(root, private, free_port(), secrets.token_hex(16), app)
     _write_settings(private)
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
+        *(sys.executable, "-m", app, "--no-browser", "--allow-root", "--expose-app-in-browser"),
         *(f"--ServerApp.port={lab.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"),
         *(f"--IdentityProvider.token={lab.token}", f"--ServerApp.root_dir={root}"),
     ]
@@ -170,7 +173,8 @@ def running_browser() -> Iterator[Browser]:
         browser.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
