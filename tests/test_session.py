@@ -189,6 +189,9 @@ def test_the_client_reads_what_the_scheduler_would_say(remote: RemoteScheduler) 
     local = remote.local  # type: ignore[attr-defined]
     assert isinstance(remote.info(), SchedulerInfo)
     assert remote.dags() == [_lists(dag) for dag in local.dags()]
+    assert len(remote.upcoming(limit=3)) == 3
+    assert remote.upcoming("sales", limit=2) == local.upcoming("sales", limit=2)
+    assert remote.upcoming("failing") == []
     assert remote.history.runs() == local.history.runs()
     assert remote.history.counts() == local.history.counts()
     for run in local.history.runs():
@@ -288,6 +291,7 @@ def test_without_a_scheduler_nothing_can_be_steered(remote: RemoteScheduler, tmp
     (run_id,) = (run.run_id for run in remote.history.runs(dag_id="failing"))
     remote.stop(wait=timedelta(0))
     with OfflineScheduler(tmp_path / "s.duckdb") as offline:
+        assert offline.upcoming() == []
         asks: list[Callable[[], object]] = [
             lambda: offline.restart(run_id),
             lambda: offline.clear(run_id, ["rows"]),

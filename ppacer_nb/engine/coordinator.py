@@ -34,6 +34,14 @@ class Coordinator(Backfills):
         """When `advance` has something to do, if nothing else happens before; None: never."""
         return self._timers.next
 
+    def timetables(self, dag_id: str | None = None) -> list[Timetable]:
+        """Return the timetables by which scheduled runs are made, of one DAG or of all."""
+        return [
+            entry.timetable
+            for id, entry in self.dags.items()
+            if dag_id in (None, id) and entry.scheduled and id not in self.paused
+        ]
+
     def register(
         self, dag: DagSpec, accounted: datetime | None, now: datetime, *, scheduled: bool = True
     ) -> list[Command]:

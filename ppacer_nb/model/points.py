@@ -19,6 +19,14 @@ class PointRange:
 
 
 @dataclass(frozen=True, slots=True)
+class UpcomingPoint:
+    """A schedule point that a DAG has yet to come to."""
+
+    dag_id: str
+    point: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PointRun:
     """A run that there is of a point, and where it stands."""
 

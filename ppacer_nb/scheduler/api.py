@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.points import UpcomingPoint
 from ppacer_nb.status import RunState
 
 
@@ -66,6 +67,13 @@ class SchedulerApi(Protocol):
 
     def dags(self) -> list[DagSummary]:
         """Return all DAGs, also those known from the history only, by id."""
+        ...
+
+    def upcoming(self, dag_id: str | None = None, *, limit: int = 10) -> list[UpcomingPoint]:
+        """Return the next `limit` schedule points, of one DAG or of all together, the earliest first.
+
+        A DAG that is paused, not defined or only triggered by hand has none.
+        """
         ...
 
     def progress(self, run_id: str) -> list[Progress]:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Self
 from ppacer_nb.errors import NotRunning
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.points import UpcomingPoint
 from ppacer_nb.scheduler.summaries import summary_of
 from ppacer_nb.store.store import Store
 
@@ -49,6 +50,10 @@ class OfflineScheduler:
         """Return the DAGs that were scheduled here, by id."""
         paused, missed = self.history.paused(), self.history.missed()
         return [summary_of(version, paused, missed) for version in self.history.dag_versions()]
+
+    def upcoming(self, dag_id: str | None = None, *, limit: int = 10) -> list[UpcomingPoint]:
+        """Nothing comes."""
+        return []
 
     def progress(self, run_id: str) -> list[Progress]:
         """Nothing runs."""

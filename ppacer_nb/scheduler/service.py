@@ -18,6 +18,7 @@ from ppacer_nb.engine.backfill import points_to_fill
 from ppacer_nb.engine.commands import Command
 from ppacer_nb.engine.coordinator import Coordinator
 from ppacer_nb.engine.queue import Limits
+from ppacer_nb.engine.upcoming import upcoming_points
 from ppacer_nb.errors import InvalidOption, NotFound, SchedulerError
 from ppacer_nb.executors.protocol import Executor
 from ppacer_nb.executors.thread import ThreadExecutor
@@ -28,7 +29,7 @@ from ppacer_nb.model.history import NewestVersion
 from ppacer_nb.model.ids import dag_id_of, run_id_of
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
-from ppacer_nb.model.points import PointRange, joined
+from ppacer_nb.model.points import PointRange, UpcomingPoint, joined
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
@@ -166,6 +167,11 @@ class Scheduler:
             summary = summary_of(version, paused, missed)
             defined.setdefault(version.dag_id, replace(summary, queued_runs=parked[version.dag_id]))
         return [defined[id] for id in sorted(defined)]
+
+    def upcoming(self, dag_id: str | None = None, *, limit: int = 10) -> list[UpcomingPoint]:
+        """Return the next schedule points. See `SchedulerApi.upcoming`."""
+        tables = self._loop.look(lambda engine: engine.timetables(dag_id))
+        return upcoming_points(tables, self._clock.now(), limit)  # here, as the loop has better things to do
 
     def progress(self, run_id: str) -> list[Progress]:
         """Return how far the notebooks of a run have come that run now."""

@@ -31,7 +31,7 @@ from ppacer_nb.schedules.clock_changes import (
 from ppacer_nb.schedules.zones import aware, zone_of
 
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
-_ALIASES = {
+ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
     "@monthly": "0 0 1 * *",
@@ -84,7 +84,7 @@ class Cron:
 
     @cached_property
     def _is_at_fixed_time(self) -> bool:
-        minute, hour, *_ = _ALIASES.get(self.expression, self.expression).split()
+        minute, hour, *_ = ALIASES.get(self.expression, self.expression).split()
         return not any(sign in minute + hour for sign in "*/")
 
     def _usual(self, local: datetime) -> datetime | None:
@@ -162,8 +162,8 @@ def _checked(expression: object) -> str:
         raise InvalidSchedule(f"{expression!r} is no cron expression: write text such as '15 6 * * 1-5'.")
     text = " ".join(expression.split())
     if text.startswith("@"):
-        if text.lower() not in _ALIASES:
-            raise InvalidSchedule(f"{text!r} is no schedule: there are {', '.join(_ALIASES)}.")
+        if text.lower() not in ALIASES:
+            raise InvalidSchedule(f"{text!r} is no schedule: there are {', '.join(ALIASES)}.")
         return text.lower()
     if len(text.split()) != len(_FIELDS):
         raise InvalidSchedule(

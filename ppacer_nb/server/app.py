@@ -240,6 +240,7 @@ def _sql(request: _Handler) -> Any:
 _ROUTES: list[tuple[str, str, Answer]] = [
     ("get", r"/api/info", lambda r: r.api.info()),
     ("get", r"/api/dags", lambda r: r.api.dags()),
+    ("get", r"/api/upcoming", lambda r: r.api.upcoming(r.text("dag_id"), limit=r.number("limit", 10))),
     ("get", r"/api/dags/([^/]+)/version", lambda r, d: r.api.history.dag_version(d, r.text("version"))),
     ("post", r"/api/dags/([^/]+)/trigger", _trigger),
     ("post", r"/api/dags/([^/]+)/pause", lambda r, dag_id: r.api.pause(dag_id, by=_by(r))),

@@ -17,6 +17,7 @@ from ppacer_nb.errors import NotRunning
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.points import UpcomingPoint
 from ppacer_nb.server.address import Address
 from ppacer_nb.server.wire import decode, encode, error_of
 from ppacer_nb.status import RunState
@@ -105,6 +106,13 @@ class RemoteScheduler:
     def dags(self) -> list[DagSummary]:
         """Return all DAGs, also those known from the history only, by id."""
         found: list[DagSummary] = self._http.get("dags", list[DagSummary])
+        return found
+
+    def upcoming(self, dag_id: str | None = None, *, limit: int = 10) -> list[UpcomingPoint]:
+        """Return the next schedule points. See `SchedulerApi.upcoming`."""
+        found: list[UpcomingPoint] = self._http.get(
+            "upcoming", list[UpcomingPoint], dag_id=dag_id, limit=limit
+        )
         return found
 
     def progress(self, run_id: str) -> list[Progress]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
@@ -16,6 +17,15 @@ class OverviewPicture:
     """What is going on."""
 
     runs: Sequence[RunRecord]  #: the latest, the newest first
+
+
+@dataclass(frozen=True, slots=True)
+class DagPicture:
+    """One DAG in full."""
+
+    dag_id: str
+    version: DagVersion | None  #: the newest; None where the history does not know it yet
+    upcoming: Sequence[datetime] = ()  #: its next schedule points
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +48,5 @@ class Picture:
     dags: Sequence[DagSummary] = ()
     counts: Mapping[RunState, int] = field(default_factory=dict)
     overview: OverviewPicture | None = None
+    dag: DagPicture | None = None
     run: RunPicture | None = None

@@ -74,6 +74,8 @@ class Dashboard(anywidget.AnyWidget):
     notebook = traitlets.Unicode().tag(sync=True)  #: the path of the notebook, to find files beside it
     # Of the overview
     runs: Any = traitlets.List().tag(sync=True)
+    # Of the DAG's page
+    dag = traitlets.Dict().tag(sync=True)
     # Of the run's page
     run = traitlets.Dict().tag(sync=True)
     graph = traitlets.Dict().tag(sync=True)
@@ -120,6 +122,8 @@ class Dashboard(anywidget.AnyWidget):
 
     def select(self, **changes: object) -> None:
         """Look at something else: names are those of `Selection`, what makes no sense changes nothing."""
+        if changes.get("tab", self._chosen.tab) not in self.parts:
+            return
         with self._choosing:
             self._chosen = changed(self._chosen, changes)
         self._updater.tell(NOTHING)
@@ -189,8 +193,7 @@ class Dashboard(anywidget.AnyWidget):
             self.say(str(error), "failed")
 
     def _select(self, content: Mapping[str, Any]) -> None:
-        if content.get("tab", self._chosen.tab) in self.parts:
-            self.select(**content)
+        self.select(**content)
 
     def _stop(self, _: Mapping[str, Any]) -> None:
         # In a thread of its own: it waits for running tasks, and other buttons must go on answering.

@@ -13,6 +13,7 @@ from ppacer_nb.errors import InvalidOption, NotFound, NotRunning, SchedulerError
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import PoolUse
+from ppacer_nb.model.points import UpcomingPoint
 from ppacer_nb.model.task import TaskOptions
 from ppacer_nb.scheduler.clock import Signal
 from ppacer_nb.status import RunState, ScheduleEventKind, TriggerRule
@@ -46,6 +47,24 @@ def test_runs_are_made_at_their_points_and_not_before() -> None:
         assert sorted(points) == [T0 + minute * 60 * SECOND for minute in range(1, 62)]
         attempts = world.scheduler.history.sql("SELECT started_at FROM task_runs ORDER BY 1").rows
         assert [at.replace(tzinfo=UTC) for (at,) in attempts] == sorted(points)
+
+
+def test_the_next_points_are_those_of_the_dags_that_run_by_schedule() -> None:
+    with simulated(T0) as world:
+        scheduler = world.scheduler
+        scheduler.register(dag_spec("minute", "a", schedule=Every(60)))
+        scheduler.register(dag_spec("hour", "a", schedule=Every(3600)))
+        scheduler.register(dag_spec("by_hand", "a", schedule=Every(60)), scheduled=False)
+        minutes = [UpcomingPoint("minute", T0 + n * 60 * SECOND) for n in range(1, 60)]
+        hour = [UpcomingPoint(id, T0 + 3600 * SECOND) for id in ("hour", "minute")]
+        assert scheduler.upcoming(limit=61) == [*minutes, *hour]
+        assert scheduler.upcoming("hour", limit=1) == hour[:1]
+        assert len(scheduler.upcoming()) == 10
+        assert scheduler.upcoming("by_hand") == scheduler.upcoming("nothing") == []
+        scheduler.pause("minute")
+        assert scheduler.upcoming(limit=1) == hour[:1]
+        world.advance("1h")
+        assert [it.point for it in scheduler.upcoming(limit=1)] == [T0 + 7200 * SECOND]
 
 
 def test_the_loop_turns_when_something_is_due_and_not_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 // The dashboard: the scheduler's head, and its parts as tabs, or one part alone. Panels listen to traits.
 
+import { dagPanels } from "./dagpage.js";
 import { headerPanel, noticePanel } from "./header.js";
 import { h } from "./dom.js";
 import { overviewPanels } from "./overview.js";
@@ -10,6 +11,7 @@ import { Ticker } from "./time.js";
 /** The parts by name: the words on the tab, and what makes its panels, of which the first holds the others. */
 const PARTS = {
   overview: ["Overview", overviewPanels],
+  dag: ["DAGs", dagPanels],
   run: ["Run", runPanels],
 };
 

@@ -1,0 +1,71 @@
+"""The page of a DAG: what it is, when it runs, how it has run so far, and the buttons to steer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ppacer_nb.model.ids import dag_id_of
+from ppacer_nb.model.overview import DagSummary
+from ppacer_nb.scheduler.api import SchedulerApi
+from ppacer_nb.views.reader import Reader
+from ppacer_nb.views.tables import Rendered
+from ppacer_nb.widgets.dagviews import counted, head_still, head_view
+from ppacer_nb.widgets.part import Asked, Frame, Part
+from ppacer_nb.widgets.picture import DagPicture, Picture
+from ppacer_nb.widgets.updater import News
+
+POINTS = 5
+
+
+def read(api: SchedulerApi, picture: Picture, news: News) -> DagPicture | None:
+    """Return the chosen DAG, or the first one; None if there is none."""
+    dag = _chosen(picture)
+    if dag is None:
+        return None
+    known = picture.dag if picture.dag is not None and picture.dag.dag_id == dag.dag_id else None
+    if known is not None and news is not None and dag.dag_id not in map(dag_id_of, news):
+        return known
+    version = known.version if known is not None else None
+    if version is None or version.version != dag.version:
+        version = api.history.dag_version(dag.dag_id)
+    points = [it.point for it in api.upcoming(dag.dag_id, limit=POINTS)]
+    return DagPicture(dag.dag_id, version, points)
+
+
+def views(picture: Picture, _: Frame) -> dict[str, Any]:
+    """Return what is said of the DAG."""
+    shown, dag = picture.dag, _chosen(picture)
+    if shown is None or dag is None:
+        return {"dag": {}}
+    return {"dag": head_view(dag, shown)}
+
+
+def still(picture: Picture, reader: Reader) -> Sequence[Rendered]:
+    """Return what is said of the DAG as text."""
+    shown, dag = picture.dag, _chosen(picture)
+    return [] if shown is None or dag is None else head_still(dag, shown, reader)
+
+
+def _chosen(picture: Picture) -> DagSummary | None:
+    by_id = {dag.dag_id: dag for dag in picture.dags}
+    first = next((dag for dag in picture.dags if dag.defined), next(iter(picture.dags), None))
+    return by_id.get(picture.selection.dag_id or "", first)
+
+
+def _pause(asked: Asked, content: Mapping[str, Any]) -> None:
+    change = asked.api.pause if content.get("paused") is True else asked.api.unpause
+    change(str(content["dag_id"]), by="the dashboard")
+
+
+def _catch_up(asked: Asked, content: Mapping[str, Any]) -> None:
+    dag_id, choice = str(content["dag_id"]), str(content["choice"])
+    points = asked.api.catchup(dag_id, choice, by="the dashboard")
+    asked.say(
+        f"{counted(len(points), 'missed point')} of {dag_id} to run, in order, as there is room."
+        if points
+        else f"no missed point of {dag_id} is run."
+    )
+
+
+DAG_PAGE = Part("dag", read, views, still, {"pause": _pause, "catch_up": _catch_up})

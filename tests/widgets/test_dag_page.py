@@ -1,0 +1,97 @@
+"""The page of a DAG in a dashboard of a real scheduler, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
+from ppacer_nb.widgets import Dashboard
+from ppacer_nb.widgets.selection import Selection
+from tests.faces import failing_dag, sales_dag
+from tests.widgets.pasts import missed_points
+from tests.widgets.records import HOSTILE
+from tests.widgets.test_dashboard import ask, until
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
+    found = Scheduler(SchedulerOptions(store=tmp_path / "p.duckdb", runs_folder=tmp_path / "runs"))
+    head: dict[str, Any] = {"tags": [HOSTILE, "eu"], "description": HOSTILE, "timezone": "Europe/Warsaw"}
+    for dag in (sales_dag(schedule="15 6 * * 1-5", **head), failing_dag()):
+        found.register(dag.spec)
+    yield found
+    found.stop(wait=timedelta(seconds=5))
+
+
+@pytest.fixture
+def shown(scheduler: Scheduler) -> Iterator[Dashboard]:
+    """A dashboard that shows the page of the DAG "sales"."""
+    found = Dashboard(scheduler, selection=Selection("dag", "sales"))
+    yield found
+    found.close()
+
+
+def test_it_says_when_the_dag_runs_and_in_words(shown: Dashboard) -> None:
+    dag = shown.dag
+    assert (dag["schedule"], dag["words"]) == ("15 6 * * 1-5 (Europe/Warsaw)", "at 06:15, Monday to Friday")
+    assert (dag["description"], dag["tags"]) == (HOSTILE, [HOSTILE, "eu"])
+    assert len(dag["points"]) == 5
+    assert dag["points"] == sorted(dag["points"])
+
+
+def test_another_dag_is_shown_when_it_is_chosen_and_the_first_where_none_is(shown: Dashboard) -> None:
+    ask(shown, "select", dag_id="failing")
+    until(shown, lambda: shown.dag["id"] == "failing")
+    assert (shown.dag["words"], shown.dag["points"]) == ("only when it is triggered", [])
+    ask(shown, "select", dag_id="nothing of that id")
+    until(shown, lambda: shown.selection["dag_id"] == "nothing of that id")
+    assert shown.dag["id"] == "failing"
+
+
+def test_a_switch_pauses_the_dag_and_makes_it_go_on(scheduler: Scheduler, shown: Dashboard) -> None:
+    ask(shown, "pause", dag_id="sales", paused=True)
+    until(shown, lambda: shown.dag["paused"])
+    assert shown.dag["points"] == []
+    assert {dag.dag_id: dag.paused for dag in scheduler.dags()} == {"sales": True, "failing": False}
+    ask(shown, "pause", dag_id="sales", paused=False)
+    until(shown, lambda: not shown.dag["paused"])
+    assert len(shown.dag["points"]) == 5
+    ask(shown, "pause", dag_id="sales", paused=False)
+    until(shown, lambda: shown.notice.get("kind") == "failed")
+    assert "is not paused" in shown.notice["text"]
+
+
+def test_missed_points_are_offered_until_somebody_decides(tmp_path: Path) -> None:
+    options = SchedulerOptions(store=tmp_path / "m.duckdb", runs_folder=tmp_path / "runs")
+    missed_points(tmp_path / "m.duckdb", "sales", count=3)
+    scheduler = Scheduler(options)
+    scheduler.register(sales_dag(schedule="0 * * * *").spec)
+    shown = Dashboard(scheduler, ["dag"])
+    assert shown.dag["missed"]["count"] >= 3
+    ask(shown, "catch_up", dag_id="sales", choice="last")
+    until(shown, lambda: shown.dag["missed"] is None)
+    assert shown.notice["text"] == "1 missed point of sales to run, in order, as there is room."
+    shown.close()
+    scheduler.stop(wait=timedelta(seconds=5))
+
+
+def test_alone_it_shows_nothing_else(scheduler: Scheduler) -> None:
+    shown = Dashboard(scheduler, ["dag"])
+    ask(shown, "select", tab="run", run_id="sales/manual-1")
+    ask(shown, "select", dag_id="sales")
+    until(shown, lambda: shown.dag.get("id") == "sales")
+    assert shown.selection["tab"] == "dag"
+    shown.close()
+
+
+def test_a_saved_notebook_says_it_as_text(scheduler: Scheduler) -> None:
+    shown = Dashboard(scheduler, ["dag"], Selection("dag", "sales"))
+    data, _ = shown._repr_mimebundle_()
+    assert "at 06:15, Monday to Friday" in data["text/plain"]
+    assert HOSTILE not in data["text/html"]
+    shown.close()
