@@ -14,10 +14,12 @@ from ppacer_nb.widgets.documents import document_of
 from ppacer_nb.widgets.graphview import graph_view
 from ppacer_nb.widgets.part import Asked, Frame, Part
 from ppacer_nb.widgets.picture import Picture, RunPicture
+from ppacer_nb.widgets.steering import run_actions, task_actions
 from ppacer_nb.widgets.updater import News
 from ppacer_nb.widgets.viewmodels import attempt_views, log_views, run_details, task_views
 
 LOG_LINES = 300
+BY = "the dashboard"
 
 
 def read(api: SchedulerApi, picture: Picture, news: News) -> RunPicture | None:
@@ -52,6 +54,7 @@ def views(picture: Picture, frame: Frame) -> dict[str, Any]:
         "run": run_details(shown, picture.info.held) if shown else {},
         "attempts": attempt_views(shown, frame.folder) if shown else [],
         "logs": log_views(shown.logs) if shown else [],
+        "steering": {"run": run_actions(picture), "task": task_actions(picture)},
     }
 
 
@@ -66,7 +69,32 @@ def still(picture: Picture, reader: Reader) -> Sequence[Rendered]:
 
 
 def _cancel(asked: Asked, content: Mapping[str, Any]) -> None:
-    asked.api.cancel(str(content["run_id"]), by="the dashboard")
+    asked.api.cancel(str(content["run_id"]), by=BY)
+
+
+def _restart(asked: Asked, content: Mapping[str, Any]) -> None:
+    asked.api.restart(str(content["run_id"]), by=BY)
+
+
+def _cancel_task(asked: Asked, content: Mapping[str, Any]) -> None:
+    asked.api.cancel_task(*_task(content), by=BY)
+
+
+def _clear(asked: Asked, content: Mapping[str, Any]) -> None:
+    run_id, task_id = _task(content)
+    asked.api.clear(run_id, [task_id], by=BY)
+
+
+def _mark(asked: Asked, content: Mapping[str, Any]) -> None:
+    asked.api.mark(*_task(content), str(content["state"]), by=BY)
+
+
+def _resume(asked: Asked, content: Mapping[str, Any]) -> None:
+    asked.api.resume(*_task(content), by=BY)
+
+
+def _task(content: Mapping[str, Any]) -> tuple[str, str]:
+    return str(content["run_id"]), str(content["task_id"])
 
 
 def _open(asked: Asked, content: Mapping[str, Any]) -> None:
@@ -79,4 +107,18 @@ def _open(asked: Asked, content: Mapping[str, Any]) -> None:
     raise NotFound("what was asked for belongs to another run than the one shown now.")
 
 
-RUN_PAGE = Part("run", read, views, still, {"cancel": _cancel, "open": _open})
+RUN_PAGE = Part(
+    "run",
+    read,
+    views,
+    still,
+    {
+        "cancel": _cancel,
+        "restart": _restart,
+        "cancel_task": _cancel_task,
+        "clear": _clear,
+        "mark": _mark,
+        "resume": _resume,
+        "open": _open,
+    },
+)

@@ -82,6 +82,7 @@ class Dashboard(anywidget.AnyWidget):
     tasks = traitlets.Dict().tag(sync=True)
     attempts: Any = traitlets.List().tag(sync=True)
     logs: Any = traitlets.List().tag(sync=True)
+    steering = traitlets.Dict().tag(sync=True)  #: the buttons for the run and for the chosen task
 
     def __init__(
         self, api: SchedulerApi, parts: Sequence[str] = tuple(PARTS), selection: Selection | None = None

@@ -2,17 +2,19 @@
 
 import { attemptsPanel, errorsPanel } from "./attempts.js";
 import { runPage } from "./choosing.js";
-import { badge, button, confirmedButton } from "./controls.js";
+import { badge, button } from "./controls.js";
 import { attribute, h, text, visible } from "./dom.js";
 import { viewerPanel } from "./files.js";
 import { graphPanel } from "./graph.js";
 import { logsPanel } from "./logs.js";
 import { durationText, zoneOf } from "./runs.js";
+import { steeringButtons } from "./steering.js";
+import { taskPanel } from "./task.js";
 import { age, fullIn, when } from "./time.js";
 
 /** The selected run with all its parts. */
 export function runPanels(context) {
-  const parts = [runHeader(context), ...[errorsPanel, graphPanel, attemptsPanel, viewerPanel, logsPanel].map((p) => p(context))];
+  const parts = [runHeader(context), ...[errorsPanel, graphPanel, taskPanel, attemptsPanel, viewerPanel, logsPanel].map((p) => p(context))];
   const empty = h("p", { class: "pd-empty" }, "A run's graph, attempts and log appear here.");
   const element = h(
     "section",
@@ -44,19 +46,11 @@ function runHeader({ model, send, select, ticker }) {
   const reason = h("div", { class: "pd-muted" });
   const follow = button("Follow the latest", () => select(runPage(null)), { class: "pd-button pd-quiet" });
   const following = h("span", { class: "pd-muted pd-small-text" }, "following the latest run");
-  const cancel = confirmedButton(
-    "Cancel run",
-    "Its running tasks are stopped.",
-    "Cancel it",
-    () => send({ command: "cancel", run_id: model.get("run").id }),
-  );
+  const steering = steeringButtons(send);
   const facts = h("div", { class: "pd-facts pd-muted" }, point, started, duration, version);
-  const element = h(
-    "div",
-    { class: "pd-head" },
-    h("div", { class: "pd-grow" }, h("div", { class: "pd-headline" }, state, name, id), facts, params, reason),
-    h("div", { class: "pd-actions" }, following, follow, cancel),
-  );
+  const about = h("div", { class: "pd-grow" }, h("div", { class: "pd-headline" }, state, name, id), facts, params, reason);
+  const actions = h("div", { class: "pd-actions" }, following, follow, steering.buttons);
+  const element = h("div", { class: "pd-head" }, about, actions, steering.question);
 
   function update() {
     const run = model.get("run");
@@ -75,9 +69,9 @@ function runHeader({ model, send, select, ticker }) {
     text(version, `version ${run.version}`);
     params.replaceChildren(...run.params.map(([key, value]) => h("span", { class: "pd-chip pd-mono" }, `${key} = ${value}`)));
     text(reason, run.reason);
-    visible(cancel, !run.finished && running);
+    steering.update(model.get("steering").run);
     visible(follow, !follows);
     visible(following, follows);
   }
-  return { element, traits: ["run", "selection", "scheduler", "dags"], update };
+  return { element, traits: ["run", "selection", "scheduler", "dags", "steering"], update };
 }

@@ -1,0 +1,123 @@
+"""The page of a run in a real JupyterLab: whole stories of somebody who looks after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.lab import JupyterLab, OpenNotebook
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+#: How long something may take for which a kernel is started, on a machine with other work to do.
+SOON_MS = 30_000
+
+SETUP = """
+import time
+from datetime import timedelta
+from pathlib import Path
+from ppacer_nb import DAG, task, run
+from ppacer_nb.model.context import TaskContext
+from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
+from ppacer_nb.widgets import Dashboard
+from ppacer_nb.widgets.selection import Selection
+
+class Shop:
+    open = False
+
+@task(executor="thread")
+def extract():
+    return [120, 80]
+
+@task(executor="thread")
+def total(rows):
+    if not Shop.open:
+        raise ValueError("the shop is closed")
+    return sum(rows)
+
+@task(executor="thread")
+def report(total):
+    print("total", total)
+
+@task(executor="thread")
+def sleep(seconds):
+    time.sleep(seconds)
+
+with DAG("daily_sales") as sales:
+    report(total(extract()))
+with DAG("slow") as slow:
+    sleep(60)
+
+scheduler = Scheduler(SchedulerOptions(store=Path(FOLDER) / "p.duckdb", runs_folder=Path(FOLDER) / "runs"))
+for dag in (sales, slow):
+    scheduler.register(dag.spec)
+shown = Dashboard(scheduler, ["run"])
+shown
+"""
+
+
+@pytest.fixture
+def notebook(jupyterlab: JupyterLab, page: Page, tmp_path: Path) -> Iterator[OpenNotebook]:
+    """Cell 0 shows the page of the latest run, 1 keeps the kernel busy."""
+    cells = [f"FOLDER = {str(jupyterlab.root / tmp_path.name)!r}\n{SETUP}", "time.sleep(20)"]
+    opened = jupyterlab.open(page, jupyterlab.write(f"{tmp_path.name}.ipynb", cells))
+    opened.run_cell(0)
+    yield opened
+    opened.execute("scheduler.stop(wait=timedelta(0))")
+    opened.shut_down_kernel()
+
+
+@pytest.fixture
+def shown(notebook: OpenNotebook) -> Locator:
+    found = notebook.dashboard()
+    expect(found).to_be_visible(timeout=SOON_MS)
+    return found
+
+
+def head(shown: Locator) -> Locator:
+    return shown.locator(".pd-run > .pd-head")
+
+
+def press(shown: Locator, label: str, yes: str = "") -> None:
+    shown.get_by_role("button", name=label, exact=True).click(timeout=SOON_MS)
+    if yes:
+        shown.get_by_role("alertdialog").get_by_role("button", name=yes, exact=True).click()
+
+
+def test_a_failed_run_is_steered_until_it_is_green_while_the_kernel_is_busy(
+    notebook: OpenNotebook, shown: Locator
+) -> None:
+    notebook.execute("scheduler.trigger('daily_sales')")
+    expect(head(shown)).to_contain_text("failed", timeout=SOON_MS)
+    press(shown, "Restart")
+    expect(shown.get_by_role("alertdialog")).to_contain_text(
+        "total and report run again. 1 task that ended well stays."
+    )
+    expect(shown.get_by_role("button", name="Restart it")).to_be_focused()
+    shown.page.keyboard.press("Escape")
+    expect(shown.get_by_role("alertdialog")).to_be_hidden()
+    expect(shown.get_by_role("button", name="Restart", exact=True)).to_be_focused()
+
+    notebook.execute("Shop.open = True")
+    notebook.start_cell(1)
+    busy = notebook.page.get_by_text("[*]:", exact=True)
+    expect(busy).to_be_visible()
+    press(shown, "Restart", "Restart it")
+    expect(head(shown)).to_contain_text("success", timeout=SOON_MS)
+    expect(shown.locator(".pd-node.ppacer-state-success")).to_have_count(3)
+
+    shown.get_by_role("button", name="extract, function").press("Enter")
+    task = shown.get_by_role("region", name="Chosen task")
+    expect(task).to_contain_text("extract")
+    press(task, "Run again", "Run again")
+    expect(shown.locator(".pd-attempts tbody tr")).to_have_count(7, timeout=SOON_MS)
+    expect(head(shown)).to_contain_text("success", timeout=SOON_MS)
+    press(task, "Mark failed", "Mark it")
+    expect(head(shown)).to_contain_text("failed", timeout=SOON_MS)
+    expect(shown.locator(".pd-node.ppacer-state-upstream_failed")).to_have_count(2)
+    expect(task.get_by_role("button", name="Mark success")).to_be_visible()
+    assert task.evaluate("el => el.contains(document.activeElement)"), "the focus was lost"
+    expect(busy).to_be_visible()
