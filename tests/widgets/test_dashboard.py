@@ -219,7 +219,7 @@ def test_only_what_changed_is_sent(scheduler: Scheduler) -> None:
     ask(shown, "select", task_id="total")
     until(shown, lambda: shown.selection["task_id"] == "total")
     shown.close()
-    assert set(sent) - {"comm"} == {"selection", "logs"}
+    assert set(sent) - {"comm"} == {"selection", "logs", "steering"}
 
 
 def test_the_stop_button_stops_the_scheduler_and_the_dashboard_stays_readable(
