@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import secrets
@@ -108,6 +109,19 @@ class OpenNotebook:
             code,
         )
         assert reply["status"] == "ok", reply
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of an expression in the kernel, a literal of Python's."""
+        reply = self.page.evaluate(
+            """async expression => {
+                const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+                const request = { code: "", user_expressions: { value: expression } };
+                return (await kernel.requestExecute(request).done).content.user_expressions.value;
+            }""",
+            expression,
+        )
+        assert reply["status"] == "ok", reply
+        return ast.literal_eval(reply["data"]["text/plain"])
 
     def shut_down_kernel(self) -> None:
         """End the kernel."""

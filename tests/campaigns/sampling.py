@@ -1,13 +1,10 @@
-"""What a scheduler's process and all that it has started take, and whether that grows."""
+"""What a scheduler's process and all that it has started take."""
 
 from __future__ import annotations
 
 import contextlib
-import statistics
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import psutil
@@ -56,15 +53,6 @@ def size_of(folder: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             total += path.stat().st_size
     return total
-
-
-def slope(points: Sequence[tuple[float, float]]) -> float:
-    """Return how much the second grows with each one of the first: the median over all pairs (Theil-Sen).
-
-    A few samples that were taken in a bad moment do not bend it.
-    """
-    slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x2 != x1]
-    return statistics.median(slopes)
 
 
 def now() -> float:

@@ -13,7 +13,7 @@ import argparse
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,29 +21,17 @@ from pathlib import Path
 from ppacer_nb.server.address import published
 from ppacer_nb.server.client import RemoteScheduler
 from tests.benchmarks.table import print_table
+from tests.campaigns.growing import Limit, growing, growth_rows
 from tests.campaigns.lives import PATIENCE, Life
 from tests.campaigns.load import SMALL
-from tests.campaigns.sampling import Sample, now, size_of, slope, usage_of
+from tests.campaigns.sampling import Sample, now, size_of, usage_of
 from tests.campaigns.scheduler_process import OPENING, STORE, UP
-
-#: The first samples, by their share of all: caches fill, workers are started.
-WARM_UP = 0.4
 
 _MB = 1e6
 
 
-@dataclass(frozen=True)
-class Limit:
-    """How much something may grow, after the warm-up."""
-
-    name: str
-    of: Callable[[Sample], float]
-    unit: str
-    swing: float  #: what it goes up and down by: DuckDB keeps what is new in memory until its next checkpoint
-    most: float  #: what is more than that, for a thousand runs
-
-
-LIMITS = (
+#: DuckDB keeps what is new in memory until its next checkpoint.
+LIMITS: tuple[Limit[Sample], ...] = (
     Limit("memory of the scheduler", lambda s: s.own_memory / _MB, "MB", 25, 2),
     Limit("of it by DuckDB", lambda s: s.duckdb / _MB, "MB", 25, 2),
     Limit("memory of the other processes", lambda s: (s.memory - s.own_memory) / _MB, "MB", 15, 4),
@@ -84,26 +72,6 @@ class Soak:
         life.wait_for(UP)
         self.last_start = life.times[UP] - life.times[OPENING]
         self._end(life, self._api())
-
-    @property
-    def settled(self) -> Sequence[Sample]:
-        """The samples after the warm-up."""
-        return self.samples[int(len(self.samples) * WARM_UP) :]
-
-    def growth(self, limit: Limit) -> tuple[float, float]:
-        """Return by how much it grew after the warm-up, and by how much it might have."""
-        thousands = (self.settled[-1].runs - self.settled[0].runs) / 1000
-        for_each = slope([(sample.runs / 1000, limit.of(sample)) for sample in self.settled])
-        return for_each * thousands, limit.swing + limit.most * thousands
-
-    def growing(self) -> list[str]:
-        """Return a sentence for everything that grows more than it may."""
-        return [
-            f"{limit.name} has grown by {grown:.1f} {limit.unit}, and may by {most:.1f}"
-            for limit in LIMITS
-            for grown, most in [self.growth(limit)]
-            if grown > most
-        ]
 
     def _api(self) -> RemoteScheduler:
         address = published(self.folder / STORE)
@@ -193,7 +161,7 @@ def print_summary(soak: Soak) -> None:
     last = soak.samples[-1]
     print_table(
         ("after the warm-up", "grew by", "may by"),
-        [(x.name, *(f"{size:.1f} {x.unit}" for size in soak.growth(x))) for x in LIMITS],
+        growth_rows(LIMITS, soak.samples),
     )
     print_table(
         ("the history", ""),
@@ -222,9 +190,9 @@ def main() -> None:
     print_samples(soak)
     print()
     print_summary(soak)
-    growing = soak.growing()
-    print("\n".join(growing))
-    sys.exit(1 if growing else 0)
+    found = growing(LIMITS, soak.samples)
+    print("\n".join(found))
+    sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.campaigns.growing import growing
 from tests.campaigns.sampling import Sample
-from tests.campaigns.soak import Soak, every_runs, print_samples, print_summary
+from tests.campaigns.soak import LIMITS, Soak, every_runs, print_samples, print_summary
 
 STEADY = Sample(0, 0, 80_000_000, 200_000_000, 5_000_000, 20, 15, 5, 1_000_000, 0)
 
@@ -19,7 +20,7 @@ def test_a_scheduler_does_not_grow_with_the_runs_that_it_has_behind_it(tmp_path:
     soak.run(every_runs(100, 20))
     print_samples(soak)
     print_summary(soak)
-    assert soak.growing() == []
+    assert growing(LIMITS, soak.samples) == []
     assert soak.samples[-1].runs == 2000
 
 
@@ -33,7 +34,7 @@ def test_a_scheduler_does_not_grow_with_the_runs_that_it_has_behind_it(tmp_path:
         ({"processes": 0.01}, "processes"),
     ],
 )
-def test_a_soak_sees_what_grows_with_each_run(tmp_path: Path, leaks: dict[str, float], name: str) -> None:
+def test_a_soak_sees_what_grows_with_each_run(leaks: dict[str, float], name: str) -> None:
     samples = [
         replace(
             STEADY,
@@ -42,5 +43,5 @@ def test_a_soak_sees_what_grows_with_each_run(tmp_path: Path, leaks: dict[str, f
         )
         for runs in range(0, 2001, 100)
     ]
-    (sentence,) = Soak(tmp_path, "small", samples).growing()
+    (sentence,) = growing(LIMITS, samples)
     assert sentence.startswith(f"{name} has grown")
