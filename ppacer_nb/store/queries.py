@@ -27,6 +27,11 @@ from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
 from ppacer_nb.store.codec import event_of, task_shapes, to_timestamp
 from ppacer_nb.store.database import Database
+from ppacer_nb.store.run_index import IN_SPAN, SPAN
+from ppacer_nb.store.run_records import Span, run_records
+from ppacer_nb.store.run_tally import RunTally
+
+_ALL = 2**63 - 1
 
 _CHOSEN = """
 SELECT run_id, seq FROM events
@@ -34,41 +39,10 @@ WHERE kind = 'run' AND state = 'queued' AND attempt IS NULL {where}
 ORDER BY seq DESC LIMIT ?
 """
 
-# As the view dag_runs, which would go through all runs: all that happened to the chosen ones lies behind the
-# first of their rows, and DuckDB skips what lies before it.
-_RUNS = """
-WITH task_states AS (
-    SELECT run_id, task_id, arg_max(state, seq) AS state
-    FROM events WHERE kind = 'task' AND seq >= $1 AND run_id IN ({ids})
-    GROUP BY run_id, task_id
-), counts AS (
-    SELECT run_id,
-           count(*) FILTER (state NOT IN ('running', 'up_for_retry', 'interrupted', 'cleared')) AS done,
-           count(*) FILTER (state IN ('failed', 'upstream_failed', 'cancelled')) AS failed
-    FROM task_states GROUP BY run_id
-), chosen AS (
-    SELECT run_id, min(seq) AS first, any_value(dag_id) AS dag_id, max(run_type) AS run_type,
-           max(logical_date) AS logical_date, arg_max(version, seq) AS version,
-           arg_max(params::VARCHAR, seq) AS params, arg_max(state, seq) AS state,
-           arg_min(ts, seq) FILTER (state = 'queued') AS created_at,
-           CASE WHEN arg_max(state, seq) <> 'queued'
-                THEN arg_max(ts, seq) FILTER (state = 'running' AND reason = '') END AS started_at,
-           CASE WHEN arg_max(state, seq) IN ('success', 'failed', 'cancelled')
-                THEN arg_max(ts, seq) END AS ended_at,
-           arg_max(reason, seq) AS reason, arg_max(tasks, seq) AS tasks, max(restarts) AS restarts
-    FROM run_events WHERE seq >= $1 AND run_id IN ({ids})
-    GROUP BY run_id
-)
-SELECT r.run_id, r.dag_id, r.run_type, r.logical_date, r.version, r.params, r.state, r.created_at,
-       r.started_at, r.ended_at, r.reason, r.tasks, coalesce(c.done, 0), coalesce(c.failed, 0), r.restarts
-FROM chosen AS r LEFT JOIN counts AS c USING (run_id)
-ORDER BY r.first DESC
-"""
-
 _ATTEMPTS = """
 SELECT run_id, task_id, attempt, state, queued_at, started_at, ended_at, retry_at, reason, worker,
        error_kind, error, traceback, notebook, report, value_type, value_size, value_preview
-FROM task_runs WHERE run_id = ?
+FROM task_runs_between(?, ?, ?) WHERE run_id = ?
 ORDER BY seq
 """
 
@@ -127,22 +101,24 @@ class History:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._tally = RunTally(self._rows, self._state_before)
 
     def runs(
         self, *, dag_id: str | None = None, run_id: str | None = None, limit: int = 50
     ) -> list[RunRecord]:
         """Return the latest runs, the newest first."""
-        where, values = _where(dag_id=dag_id, run_id=run_id)
+        if run_id is not None:
+            found = run_records(self._rows, self._span_of(run_id), [run_id])
+            return [run for run in found if dag_id in (None, run.dag_id)]
+        where, values = _where(dag_id=dag_id)
         chosen = self._rows(_CHOSEN.format(where=where), [*values, limit])
         if not chosen:
             return []
-        ids = ", ".join(f"${place}" for place in range(2, len(chosen) + 2))
-        found = self._rows(_RUNS.format(ids=ids), [chosen[-1][1], *(id for id, _ in chosen)])
-        return [_run(row) for row in found]
+        return run_records(self._rows, (chosen[-1][1], _ALL, _ALL), [run_id for run_id, _ in chosen])
 
     def run(self, run_id: str) -> RunRecord | None:
         """Return one run, None if there is none of that id."""
-        return next(iter(self.runs(run_id=run_id, limit=1)), None)
+        return next(iter(self.runs(run_id=run_id)), None)
 
     def run_ids(self, *, limit: int = 200) -> list[str]:
         """Return the ids of the latest runs, the newest first."""
@@ -152,7 +128,7 @@ class History:
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:
         """Return all attempts of a run, in the order in which they began."""
-        return [_attempt(row) for row in self._rows(_ATTEMPTS, [run_id])]
+        return [_attempt(row) for row in self._rows(_ATTEMPTS, [*self._span_of(run_id), run_id])]
 
     def logs(
         self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000
@@ -163,17 +139,19 @@ class History:
 
     def value(self, run_id: str, task_id: str) -> Value | None:
         """Return what a task of a run handed on, None if it did not succeed or runs again."""
-        sql = """SELECT state, value, value_path, value_size, value_type, value_preview FROM task_events
-                 WHERE run_id = ? AND task_id = ? ORDER BY seq DESC LIMIT 1"""
-        for state, data, path, size, type_name, preview in self._rows(sql, [run_id, task_id]):
+        sql = f"""SELECT state, value, value_path, value_size, value_type, value_preview FROM task_events
+                  WHERE {IN_SPAN} AND run_id = ? AND task_id = ? ORDER BY seq DESC LIMIT 1"""
+        found = self._rows(sql, [*self._span_of(run_id), run_id, task_id])
+        for state, data, path, size, type_name, preview in found:
             if state == AttemptState.SUCCESS:
                 return Value(data, Path(path) if path else None, size, type_name, preview)
         return None
 
     def events(self, run_id: str) -> list[EventOfRun]:
         """Return all that happened to a run, in order: what a replay needs."""
-        sql = "SELECT * FROM events WHERE run_id = ? AND kind <> 'schedule' ORDER BY seq"
-        return [cast("EventOfRun", event_of(row)) for row in self._rows(sql, [run_id])]
+        sql = f"SELECT * FROM events WHERE {IN_SPAN} AND run_id = ? AND kind <> 'schedule' ORDER BY seq"
+        found = self._rows(sql, [*self._span_of(run_id), run_id])
+        return [cast("EventOfRun", event_of(row)) for row in found]
 
     def unfinished(self) -> list[str]:
         """Return the ids of the runs that have not ended, the oldest first."""
@@ -193,10 +171,7 @@ class History:
 
     def counts(self) -> dict[RunState, int]:
         """Return how many runs there are in each state."""
-        sql = """SELECT state, count(*) FROM (
-                     SELECT arg_max(state, seq) AS state FROM events WHERE kind = 'run' GROUP BY run_id
-                 ) GROUP BY state"""
-        return {RunState(state): count for state, count in self._rows(sql)}
+        return self._tally.counts()
 
     def last_points(self) -> dict[str, datetime]:
         """Return, by DAG, the last schedule point that is accounted for."""
@@ -283,6 +258,16 @@ class History:
             raise StoreError(f"{error}{self._database.way_out(error)}") from None
         return QueryResult(columns, rows[:limit], more=len(rows) > limit)
 
+    def _state_before(self, run_id: str, seq: int) -> str:
+        sql = f"""SELECT arg_max(state, seq) FROM events
+                  WHERE {IN_SPAN} AND seq <= ? AND kind = 'run' AND run_id = ?"""
+        ((state,),) = self._rows(sql, [*self._span_of(run_id), seq, run_id])
+        return str(state)
+
+    def _span_of(self, run_id: str) -> Span:
+        ((first, last, reach),) = self._rows(SPAN, [run_id])
+        return first, last, reach
+
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         try:
             with self._database.reading() as cursor:
@@ -309,28 +294,6 @@ def _where(**equal: Any) -> tuple[str, list[Any]]:
 
 def _utc(stored: datetime | None) -> datetime | None:
     return None if stored is None else stored.replace(tzinfo=UTC)
-
-
-def _run(row: tuple[Any, ...]) -> RunRecord:
-    run_id, dag_id, run_type, point, version, params, state, created, started, ended, *rest = row
-    reason, tasks, done, failed, restarts = rest
-    return RunRecord(
-        run_id=run_id,
-        dag_id=dag_id,
-        run_type=RunType(run_type),
-        logical_date=point.replace(tzinfo=UTC),
-        version=version,
-        params=json.loads(params),
-        state=RunState(state),
-        created_at=created.replace(tzinfo=UTC),
-        started_at=_utc(started),
-        ended_at=_utc(ended),
-        reason=reason,
-        tasks=tasks,
-        tasks_done=done,
-        tasks_failed=failed,
-        restarts=restarts,
-    )
 
 
 def _backfill(row: tuple[Any, ...]) -> BackfillRecord:

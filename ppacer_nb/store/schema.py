@@ -353,8 +353,51 @@ SELECT backfill_id, dag_id, state, created_at, ended_at,
 FROM asked JOIN latest USING (backfill_id) LEFT JOIN counts USING (backfill_id);
 """
 
+# A run is found among a million by what `run_index` says of it; the view is made of a macro so that it can be
+# asked of a stretch of the log only.
+_RUN_INDEX = """
+CREATE TABLE run_index (
+    run_key UBIGINT NOT NULL,  -- md5_number_lower(run_id)
+    first   BIGINT NOT NULL,   -- the first and the last event of the run in a portion of the log
+    last    BIGINT NOT NULL
+);
+INSERT INTO run_index
+SELECT md5_number_lower(run_id), min(seq), max(seq) FROM events
+WHERE run_id IS NOT NULL GROUP BY run_id ORDER BY min(seq);
+
+CREATE MACRO task_runs_between(first_seq, last_seq, after_seq) AS TABLE
+SELECT CASE attempt WHEN 0 THEN max(seq) ELSE min(seq) END AS seq, run_id, task_id, attempt,
+       any_value(dag_id) AS dag_id,
+       arg_max(state, seq) AS state,
+       max(queued_at) AS queued_at,
+       min(ts) FILTER (state = 'running') AS started_at,
+       arg_max(ts, seq) FILTER (state <> 'running') AS ended_at,
+       CASE WHEN ended_at >= started_at THEN ended_at - started_at END AS duration,
+       max(retry_at) AS retry_at,
+       arg_max(reason, seq) AS reason,
+       max(worker) AS worker,
+       max(error_kind) AS error_kind,
+       max(error) AS error,
+       max(traceback) AS traceback,
+       max(notebook) AS notebook,
+       max(report) AS report,
+       max(connection_file) AS connection_file,
+       max(held_until) AS held_until,
+       max(value_type) AS value_type,
+       max(value_size) AS value_size,
+       max(value_preview) AS value_preview
+FROM task_events WHERE seq BETWEEN first_seq AND last_seq OR seq > after_seq
+GROUP BY run_id, task_id, attempt;
+
+CREATE OR REPLACE VIEW task_runs AS
+FROM task_runs_between(0, 9223372036854775807, 9223372036854775807);
+"""
+
 #: The n-th entry brings a store from schema n to schema n + 1. Entries are added, never changed.
-MIGRATIONS: Sequence[str] = (_TABLES + _VIEWS, _CLEARING, _CONTROL, _CLOCKS_PUT_BACK, _CATCHING_UP)
+MIGRATIONS: Sequence[str] = (
+    *(_TABLES + _VIEWS, _CLEARING, _CONTROL, _CLOCKS_PUT_BACK, _CATCHING_UP),
+    _RUN_INDEX,
+)
 
 #: The schema that this version of ppacer_nb reads and writes.
 SCHEMA = len(MIGRATIONS)

@@ -17,6 +17,7 @@ from ppacer_nb.errors import StoreError
 from ppacer_nb.model.attempt import LogLine
 from ppacer_nb.model.events import Event, RunEvent, ScheduleEvent, TaskEvent
 from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.store import run_index
 from ppacer_nb.store.backlog import Backlog, size_of
 from ppacer_nb.store.codec import Row, event_row, log_row
 from ppacer_nb.store.database import Database, first_line
@@ -201,6 +202,7 @@ class LogWriter:
             self._write_rows()
             self._write_events()
             self._write_lines()
+            self._extend_index()
         except Exception as error:  # DuckDB's and the disk's, or a defect of ours: tried again in any case
             why = first_line(error).rstrip(".!")
         else:
@@ -243,6 +245,7 @@ class LogWriter:
 
     def _connect(self) -> None:
         self._cursor = self._database.cursor()
+        self._indexed = run_index.reach(self._cursor)  #: the last event that the index of runs covers
         self._appenders = {name: self._cursor.appender(name) for name in ("events", "task_logs")}
 
     def _disconnect(self) -> None:
@@ -295,6 +298,11 @@ class LogWriter:
                 _call(group.done)
         if count:
             self._groups[0] = replace(self._groups[0], events=self._groups[0].events[count:])
+
+    def _extend_index(self) -> None:
+        if self._next_event - self._indexed > run_index.PORTION:
+            run_index.extend(self._cursor, self._indexed)
+            self._indexed = self._next_event - 1
 
     def _write_lines(self) -> None:
         if not self._lines:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from ppacer_nb.store import run_index
 from ppacer_nb.store.store import Store
 
 DAGS, TASKS = 200, 4
@@ -61,6 +62,7 @@ def make_big_store(path: Path, runs: int) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute(_RUNS.format(runs=runs, dags=DAGS, per_day=RUNS_A_DAY))
         connection.execute(_EVENTS)
+        run_index.extend(connection, 0)
         connection.execute(
             "INSERT INTO dag_versions SELECT 'dag' || n, '0123456789ab', TIMESTAMP '2024-01-01', '@daily', "
             "'UTC', '', [], '{}', '', '[]' FROM range(?) AS numbers(n)",
