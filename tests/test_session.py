@@ -192,6 +192,10 @@ def test_the_client_reads_what_the_scheduler_would_say(remote: RemoteScheduler) 
     assert len(remote.upcoming(limit=3)) == 3
     assert remote.upcoming("sales", limit=2) == local.upcoming("sales", limit=2)
     assert remote.upcoming("failing") == []
+    grid = [_lists(run, "cells") for run in local.history.grid("failing")]
+    assert remote.history.grid("failing") == grid
+    assert remote.history.grid("failing", limit=0) == []
+    assert remote.history.grid("failing", since=grid[0].place + 1) == []
     assert remote.history.runs() == local.history.runs()
     assert remote.history.counts() == local.history.counts()
     for run in local.history.runs():
@@ -205,10 +209,10 @@ def test_the_client_reads_what_the_scheduler_would_say(remote: RemoteScheduler) 
     assert remote.history.sql("SELECT 1 AS one").rows == [[1]]
 
 
-def _lists(dag: object) -> object:
+def _lists(record: Any, field: str = "tags") -> Any:
     from dataclasses import replace
 
-    return replace(dag, tags=list(dag.tags))  # type: ignore[type-var,attr-defined]
+    return replace(record, **{field: list(getattr(record, field))})
 
 
 def test_the_client_can_trigger_cancel_and_follow(remote: RemoteScheduler) -> None:

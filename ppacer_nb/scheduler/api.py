@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
+from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.model.points import UpcomingPoint
@@ -32,6 +33,14 @@ class HistoryApi(Protocol):
 
     def counts(self) -> dict[RunState, int]:
         """Return how many runs there are in each state."""
+        ...
+
+    def grid(self, dag_id: str, *, limit: int = 60, since: int = 0) -> list[GridRun]:
+        """Return the latest `limit` runs of a DAG with the states of their tasks, the newest first.
+
+        With `since` only those whose `place` is that one or a later one: what is new to somebody who knows
+        the runs before.
+        """
         ...
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:

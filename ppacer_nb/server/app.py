@@ -233,6 +233,11 @@ def _runs(request: _Handler) -> Any:
     )
 
 
+def _grid(request: _Handler, dag_id: str) -> Any:
+    limit, since = request.number("limit", 60), request.number("since", 0)
+    return request.api.history.grid(dag_id, limit=limit, since=since)
+
+
 def _sql(request: _Handler) -> Any:
     return request.api.history.sql(str(request.body().get("query", "")), limit=request.number("limit", 1000))
 
@@ -242,6 +247,7 @@ _ROUTES: list[tuple[str, str, Answer]] = [
     ("get", r"/api/dags", lambda r: r.api.dags()),
     ("get", r"/api/upcoming", lambda r: r.api.upcoming(r.text("dag_id"), limit=r.number("limit", 10))),
     ("get", r"/api/dags/([^/]+)/version", lambda r, d: r.api.history.dag_version(d, r.text("version"))),
+    ("get", r"/api/dags/([^/]+)/grid", _grid),
     ("post", r"/api/dags/([^/]+)/trigger", _trigger),
     ("post", r"/api/dags/([^/]+)/pause", lambda r, dag_id: r.api.pause(dag_id, by=_by(r))),
     ("post", r"/api/dags/([^/]+)/unpause", lambda r, dag_id: r.api.unpause(dag_id, by=_by(r))),

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from ppacer_nb.errors import NotRunning
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
+from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.model.points import UpcomingPoint
@@ -55,6 +56,13 @@ class RemoteHistory:
     def counts(self) -> dict[RunState, int]:
         """Return how many runs there are in each state."""
         found: dict[RunState, int] = self._http.get("counts", dict[RunState, int])
+        return found
+
+    def grid(self, dag_id: str, *, limit: int = 60, since: int = 0) -> list[GridRun]:
+        """Return the latest runs of a DAG with the states of their tasks. See `HistoryApi.grid`."""
+        found: list[GridRun] = self._http.get(
+            f"dags/{quote(dag_id)}/grid", list[GridRun], limit=limit, since=since
+        )
         return found
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:
