@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
 from ppacer_nb.status import RunState
@@ -26,6 +27,8 @@ class DagPicture:
     dag_id: str
     version: DagVersion | None  #: the newest; None where the history does not know it yet
     upcoming: Sequence[datetime] = ()  #: its next schedule points
+    grid: Sequence[GridRun] = ()  #: its latest runs, the newest first
+    limit: int = 0  #: how many of them were asked for
 
 
 @dataclass(frozen=True, slots=True)

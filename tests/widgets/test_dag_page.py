@@ -66,6 +66,45 @@ def test_a_switch_pauses_the_dag_and_makes_it_go_on(scheduler: Scheduler, shown:
     assert "is not paused" in shown.notice["text"]
 
 
+def test_its_grid_follows_runs_from_their_beginning_to_their_end(
+    scheduler: Scheduler, shown: Dashboard
+) -> None:
+    assert (shown.dag_past, shown.dag_now) == ([], [])
+    assert shown.dag_grid["tasks"] == ["rows", "total"]
+    for count in (1, 2):
+        scheduler.trigger("sales")
+        until(shown, lambda n=count: len(shown.dag_past) == n and not shown.dag_now)  # type: ignore[misc]
+    done = shown.dag_grid["letters"][shown.dag_past[-1]["states"][0]]
+    assert done == "success"
+    assert [run["place"] for run in shown.dag_past] == sorted(run["place"] for run in shown.dag_past)
+    assert shown.dag_tasks["total"]["about"].startswith("succeeded in 2 of 2 runs")
+    assert len(shown.dag_durations["points"]) == 2
+    fresh = Dashboard(scheduler, selection=Selection("dag", "sales"))
+    assert (fresh.dag_past, fresh.dag_now) == (shown.dag_past, [])
+    fresh.close()
+
+
+def test_runs_of_other_dags_change_nothing_in_it(scheduler: Scheduler, shown: Dashboard) -> None:
+    read = []
+    for count in (1, 2, 3):  # when it opens, it reads everything twice
+        scheduler.trigger_run("failing")[1].result(30)
+        until(shown, lambda n=count: shown.scheduler["runs"]["failed"] == n)  # type: ignore[misc]
+        read.append(shown.picture.dag)
+    assert read[1] is read[2]
+
+
+def test_more_runs_are_read_when_they_are_asked_for(scheduler: Scheduler, shown: Dashboard) -> None:
+    for count in range(3):
+        scheduler.trigger_run("sales")[1].result(30)
+        until(shown, lambda n=count: len(shown.dag_past) == n + 1)  # type: ignore[misc]
+    ask(shown, "select", dag_runs=2)
+    until(shown, lambda: len(shown.dag_past) == 2)
+    assert shown.dag_grid["more"]
+    ask(shown, "select", dag_runs=4)
+    until(shown, lambda: len(shown.dag_past) == 3)
+    assert not shown.dag_grid["more"]
+
+
 def test_missed_points_are_offered_until_somebody_decides(tmp_path: Path) -> None:
     options = SchedulerOptions(store=tmp_path / "m.duckdb", runs_folder=tmp_path / "runs")
     missed_points(tmp_path / "m.duckdb", "sales", count=3)

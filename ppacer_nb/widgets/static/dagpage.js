@@ -1,12 +1,13 @@
 // The page of a DAG: its head, and below it how it has run so far and the forms to run it.
 
+import { dagGridPanel } from "./daggrid.js";
 import { dagHeadPanel } from "./daghead.js";
 import { h, visible } from "./dom.js";
 
 /** One DAG with all its parts. */
 export function dagPanels(context) {
   const { model } = context;
-  const parts = [dagHeadPanel].map((make) => make(context));
+  const parts = [dagHeadPanel, dagGridPanel].map((make) => make(context));
   const empty = h("p", { class: "pd-empty" }, "No DAGs yet. Define one in a cell: ", h("code", {}, "with DAG(…)"));
   const element = h(
     "section",
