@@ -33,10 +33,16 @@ export function dagGridPanel({ model, select }) {
   const toEnd = () => {
     grid.scrollLeft = grid.scrollWidth;
   };
+  let width = 0;
   grid.addEventListener("scroll", () => {
-    if (grid.clientWidth) atEnd = grid.scrollLeft + grid.clientWidth >= grid.scrollWidth - 4;
+    // Not where it is a new width that moves it: the observer is yet to hear of that.
+    if (grid.clientWidth === width) atEnd = grid.scrollLeft + grid.clientWidth >= grid.scrollWidth - 4;
   });
-  new ResizeObserver(() => atEnd && toEnd()).observe(grid); // also when its tab is opened
+  const resized = () => {
+    width = grid.clientWidth;
+    if (atEnd) toEnd();
+  };
+  new ResizeObserver(resized).observe(grid); // also when its tab is opened
 
   function open(cell) {
     const { run, row } = placeOf(cell);
@@ -139,11 +145,11 @@ export function dagGridPanel({ model, select }) {
     attribute(grid, "aria-label", `Runs of ${it.dag}: a row for each run, a cell for each task. Arrows move, Enter opens.`);
     const most = Math.max(...runs.map(tookOf), 1);
     text(longest, runs.some(tookOf) ? elapsed(most) : "");
-    const [left, width] = [grid.scrollLeft, grid.scrollWidth];
+    const [left, before] = [grid.scrollLeft, grid.scrollWidth];
     const oldest = columns.firstElementChild?.ppacerRun?.place;
     keyed(columns, runs.map((run, place) => placed(run, runs.length - 1 - place, most)), (run) => run.id, make);
     if (atEnd) toEnd();
-    else if (oldest !== undefined && runs[0]?.place < oldest) grid.scrollLeft = left + grid.scrollWidth - width;
+    else if (oldest !== undefined && runs[0]?.place < oldest) grid.scrollLeft = left + grid.scrollWidth - before;
     if (!active?.isConnected && columns.lastElementChild) activate(columns.lastElementChild.firstElementChild, false);
   }
   return { element, traits: ["dag_grid", "dag_past", "dag_now"], update };

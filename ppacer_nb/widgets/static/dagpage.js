@@ -1,5 +1,7 @@
 // The page of a DAG: its head, and below it how it has run so far and the forms to run it.
 
+import { dagDurationsPanel } from "./dagdurations.js";
+import { dagGraphPanel } from "./daggraph.js";
 import { dagGridPanel } from "./daggrid.js";
 import { dagHeadPanel } from "./daghead.js";
 import { h, visible } from "./dom.js";
@@ -7,7 +9,7 @@ import { h, visible } from "./dom.js";
 /** One DAG with all its parts. */
 export function dagPanels(context) {
   const { model } = context;
-  const parts = [dagHeadPanel, dagGridPanel].map((make) => make(context));
+  const parts = [dagHeadPanel, dagGridPanel, dagDurationsPanel, dagGraphPanel].map((make) => make(context));
   const empty = h("p", { class: "pd-empty" }, "No DAGs yet. Define one in a cell: ", h("code", {}, "with DAG(…)"));
   const element = h(
     "section",
