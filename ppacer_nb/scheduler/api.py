@@ -10,6 +10,7 @@ from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import UpcomingPoint
 from ppacer_nb.status import RunState
 
@@ -82,6 +83,16 @@ class SchedulerApi(Protocol):
         """Return the next `limit` schedule points, of one DAG or of all together, the earliest first.
 
         A DAG that is paused, not defined or only triggered by hand has none.
+        """
+        ...
+
+    def params(self, dag_id: str) -> list[ParamInfo]:
+        """Return how a form asks for each parameter of a DAG, by what its tasks and notebooks say of it.
+
+        Raises
+        ------
+        NotFound
+            If no DAG of that id is defined.
         """
         ...
 
