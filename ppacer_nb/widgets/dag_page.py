@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ppacer_nb.errors import PpacerError
 from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import DagVersion
 from ppacer_nb.model.ids import dag_id_of
 from ppacer_nb.model.overview import DagSummary
+from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.scheduler.api import SchedulerApi
+from ppacer_nb.schedules.zones import zone_of
 from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
-from ppacer_nb.widgets.dagviews import counted, head_still, head_view
+from ppacer_nb.widgets.dagviews import counted, form_view, head_still, head_view
+from ppacer_nb.widgets.forms import Refused, filled_in, moment_of
 from ppacer_nb.widgets.graphview import graph_view
 from ppacer_nb.widgets.gridviews import durations_view, grid_view, run_views, task_abouts
 from ppacer_nb.widgets.part import Asked, Frame, Part
@@ -38,7 +42,8 @@ def read(api: SchedulerApi, picture: Picture, news: News) -> DagPicture | None:
     points = [it.point for it in api.upcoming(dag.dag_id, limit=POINTS)]
     limit = _limit(picture.selection.dag_runs, version)
     grid = _grid(api, dag.dag_id, limit, known, news)
-    return DagPicture(dag.dag_id, version, points, grid, limit)
+    params = known.params if known is not None and news is not None else _params(api, dag)
+    return DagPicture(dag.dag_id, version, points, grid, limit, params)
 
 
 def views(picture: Picture, _: Frame) -> dict[str, Any]:
@@ -54,6 +59,7 @@ def views(picture: Picture, _: Frame) -> dict[str, Any]:
         "dag_durations": durations_view(shown, picture.selection.dag_task),
         "dag_graph": graph_view(shown.version) if shown.version else {},
         "dag_tasks": task_abouts(shown),
+        "dag_form": form_view(dag, shown),
     }
 
 
@@ -81,6 +87,10 @@ def _grid(
     return [*read_again, *(run for run in known.grid if run.place < since)][:limit]
 
 
+def _params(api: SchedulerApi, dag: DagSummary) -> Sequence[ParamInfo]:
+    return api.params(dag.dag_id) if dag.defined and api.info().running else ()
+
+
 def _chosen(picture: Picture) -> DagSummary | None:
     by_id = {dag.dag_id: dag for dag in picture.dags}
     first = next((dag for dag in picture.dags if dag.defined), next(iter(picture.dags), None))
@@ -90,6 +100,29 @@ def _chosen(picture: Picture) -> DagSummary | None:
 def _pause(asked: Asked, content: Mapping[str, Any]) -> None:
     change = asked.api.pause if content.get("paused") is True else asked.api.unpause
     change(str(content["dag_id"]), by="the dashboard")
+
+
+def _trigger(asked: Asked, content: Mapping[str, Any]) -> None:
+    """Make a run with what a form was filled with, or tell the form what is wrong with it."""
+    dag_id, texts = str(content["dag_id"]), content["values"]
+    answer: dict[str, Any] = {"command": "form_answer", "form": content.get("form")}
+    answer |= {"date": "", "problem": ""}
+    params = asked.api.params(dag_id)
+    zone = zone_of(next(dag.timezone for dag in asked.picture.dags if dag.dag_id == dag_id))
+    values, answer["problems"] = filled_in(params, texts, zone)
+    date = None
+    try:
+        date = moment_of(str(content.get("date") or ""), zone)
+    except Refused as refusal:
+        answer["date"] = str(refusal)
+    if not answer["problems"] and not answer["date"]:
+        try:
+            run_id = asked.api.trigger(dag_id, params=values, logical_date=date, by="the dashboard")
+            answer["run_id"] = run_id
+            asked.select(tab="run", run_id=run_id, task_id=None, attempt=None)
+        except PpacerError as error:
+            answer["problem"] = str(error)
+    asked.send(answer)
 
 
 def _catch_up(asked: Asked, content: Mapping[str, Any]) -> None:
@@ -102,4 +135,4 @@ def _catch_up(asked: Asked, content: Mapping[str, Any]) -> None:
     )
 
 
-DAG_PAGE = Part("dag", read, views, still, {"pause": _pause, "catch_up": _catch_up})
+DAG_PAGE = Part("dag", read, views, still, {"pause": _pause, "catch_up": _catch_up, "trigger_form": _trigger})

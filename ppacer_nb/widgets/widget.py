@@ -82,6 +82,7 @@ class Dashboard(anywidget.AnyWidget):
     dag_durations = traitlets.Dict().tag(sync=True)
     dag_graph = traitlets.Dict().tag(sync=True)
     dag_tasks = traitlets.Dict().tag(sync=True)
+    dag_form = traitlets.Dict().tag(sync=True)
     # Of the run's page
     run = traitlets.Dict().tag(sync=True)
     graph = traitlets.Dict().tag(sync=True)

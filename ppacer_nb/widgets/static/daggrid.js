@@ -33,16 +33,17 @@ export function dagGridPanel({ model, select }) {
   const toEnd = () => {
     grid.scrollLeft = grid.scrollWidth;
   };
-  let width = 0;
+  let widths = "";
+  const widthsNow = () => `${grid.clientWidth} ${grid.scrollWidth}`;
   grid.addEventListener("scroll", () => {
     // Not where it is a new width that moves it: the observer is yet to hear of that.
-    if (grid.clientWidth === width) atEnd = grid.scrollLeft + grid.clientWidth >= grid.scrollWidth - 4;
+    if (widthsNow() === widths) atEnd = grid.scrollLeft + grid.clientWidth >= grid.scrollWidth - 4;
   });
-  const resized = () => {
-    width = grid.clientWidth;
+  const observer = new ResizeObserver(() => {
+    widths = widthsNow();
     if (atEnd) toEnd();
-  };
-  new ResizeObserver(resized).observe(grid); // also when its tab is opened
+  });
+  for (const one of [grid, columns, names]) observer.observe(one); // also when its tab is opened
 
   function open(cell) {
     const { run, row } = placeOf(cell);
