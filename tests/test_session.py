@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import IO, Any
+from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
 
+from ppacer_nb import DAG
 from ppacer_nb.errors import (
     AlreadyRunning,
     InvalidOption,
@@ -29,7 +31,7 @@ from ppacer_nb.server.address import Address, publish, published
 from ppacer_nb.server.client import RemoteScheduler
 from ppacer_nb.session import Session, find_scheduler
 from ppacer_nb.status import BackfillState, RunState
-from tests.faces import failing_dag, may_go_on, sales_dag, waiting_dag
+from tests.faces import failing_dag, may_go_on, rows, sales_dag, waiting_dag
 
 # A scheduler in a process of its own, with one long task in a kernel; it says when that runs.
 HOLDER = """
@@ -192,6 +194,10 @@ def test_the_client_reads_what_the_scheduler_would_say(remote: RemoteScheduler) 
     assert len(remote.upcoming(limit=3)) == 3
     assert remote.upcoming("sales", limit=2) == local.upcoming("sales", limit=2)
     assert remote.upcoming("failing") == []
+    grid = [_lists(run, "cells") for run in local.history.grid("failing")]
+    assert remote.history.grid("failing") == grid
+    assert remote.history.grid("failing", limit=0) == []
+    assert remote.history.grid("failing", since=grid[0].place + 1) == []
     assert remote.history.runs() == local.history.runs()
     assert remote.history.counts() == local.history.counts()
     for run in local.history.runs():
@@ -205,10 +211,10 @@ def test_the_client_reads_what_the_scheduler_would_say(remote: RemoteScheduler) 
     assert remote.history.sql("SELECT 1 AS one").rows == [[1]]
 
 
-def _lists(dag: object) -> object:
+def _lists(record: Any, field: str = "tags") -> Any:
     from dataclasses import replace
 
-    return replace(dag, tags=list(dag.tags))  # type: ignore[type-var,attr-defined]
+    return replace(record, **{field: list(getattr(record, field))})
 
 
 def test_the_client_can_trigger_cancel_and_follow(remote: RemoteScheduler) -> None:
@@ -225,6 +231,29 @@ def test_the_client_can_trigger_cancel_and_follow(remote: RemoteScheduler) -> No
         remote.cancel(run_id)
     with pytest.raises(NotFound, match="no DAG 'nothing'"):
         remote.trigger("nothing")
+
+
+def test_params_keep_their_types_on_the_way_to_the_scheduler(remote: RemoteScheduler) -> None:
+    local = remote.local  # type: ignore[attr-defined]
+    given = {
+        "day": date(2026, 11, 23),
+        "at": datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Warsaw")),
+        "wait": timedelta(hours=1),
+        "nested": {"$odd": (1, {2, 3}), 4: [time(6, 15), None]},
+    }
+    with DAG("typed", schedule="@daily", params=dict.fromkeys(given)) as dag:
+        rows()
+    local.register(dag.spec)
+    remote.trigger("typed", params=given)
+    remote.backfill("typed", "2026-11-23", "2026-11-23", params=given)
+    local.flush()
+    for run_id in remote.history.run_ids(limit=2):
+        made = local.history.events(run_id)[0]
+        assert made.params == given
+        assert made.params["at"].fold == 1
+    assert [param.name for param in remote.params("typed")] == list(given)
+    with pytest.raises(NotFound):
+        remote.params("nothing")
 
 
 def test_the_client_can_steer_runs_and_dags(remote: RemoteScheduler) -> None:
@@ -293,6 +322,7 @@ def test_without_a_scheduler_nothing_can_be_steered(remote: RemoteScheduler, tmp
     with OfflineScheduler(tmp_path / "s.duckdb") as offline:
         assert offline.upcoming() == []
         asks: list[Callable[[], object]] = [
+            lambda: offline.params("sales"),
             lambda: offline.restart(run_id),
             lambda: offline.clear(run_id, ["rows"]),
             lambda: offline.mark(run_id, "rows", "failed"),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,8 @@ class DagSpec:
     def with_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the DAG's params with `given` in place of their defaults.
 
+        For a param whose default is a member of an Enum the name of a member stands for it.
+
         Raises
         ------
         InvalidParameters
@@ -95,7 +98,14 @@ class DagSpec:
                     f"DAG {self.id!r} has no parameter {name!r}{did_you_mean(name, self.params)}: "
                     f"it has {_listing(self.params)}."
                 )
-        return {**self.params, **given}
+        return {**self.params, **{name: _member(self.params[name], value) for name, value in given.items()}}
+
+
+def _member(default: object, value: object) -> object:
+    """Return the member of the default's Enum that `value` names, or `value` itself."""
+    if isinstance(default, Enum) and isinstance(value, str) and not isinstance(value, Enum):
+        return type(default).__members__.get(value, value)
+    return value
 
 
 def in_order(dag_id: str, tasks: Iterable[TaskSpec]) -> dict[str, TaskSpec]:

@@ -7,8 +7,10 @@ from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
+from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import UpcomingPoint
 from ppacer_nb.status import RunState
 
@@ -32,6 +34,14 @@ class HistoryApi(Protocol):
 
     def counts(self) -> dict[RunState, int]:
         """Return how many runs there are in each state."""
+        ...
+
+    def grid(self, dag_id: str, *, limit: int = 60, since: int = 0) -> list[GridRun]:
+        """Return the latest `limit` runs of a DAG with the states of their tasks, the newest first.
+
+        With `since` only those whose `place` is that one or a later one: what is new to somebody who knows
+        the runs before.
+        """
         ...
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:
@@ -73,6 +83,16 @@ class SchedulerApi(Protocol):
         """Return the next `limit` schedule points, of one DAG or of all together, the earliest first.
 
         A DAG that is paused, not defined or only triggered by hand has none.
+        """
+        ...
+
+    def params(self, dag_id: str) -> list[ParamInfo]:
+        """Return how a form asks for each parameter of a DAG, by what its tasks and notebooks say of it.
+
+        Raises
+        ------
+        NotFound
+            If no DAG of that id is defined.
         """
         ...
 

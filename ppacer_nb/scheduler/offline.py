@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Self
 from ppacer_nb.errors import NotRunning
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import UpcomingPoint
 from ppacer_nb.scheduler.summaries import summary_of
 from ppacer_nb.store.store import Store
@@ -54,6 +55,10 @@ class OfflineScheduler:
     def upcoming(self, dag_id: str | None = None, *, limit: int = 10) -> list[UpcomingPoint]:
         """Nothing comes."""
         return []
+
+    def params(self, dag_id: str) -> list[ParamInfo]:
+        """Raise NotRunning."""
+        _not_running("ask for the parameters of a DAG")
 
     def progress(self, run_id: str) -> list[Progress]:
         """Nothing runs."""

@@ -29,10 +29,12 @@ from ppacer_nb.model.history import NewestVersion
 from ppacer_nb.model.ids import dag_id_of, run_id_of
 from ppacer_nb.model.notification import Notification
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import PointRange, UpcomingPoint, joined
 from ppacer_nb.notify import Notifier, Receiver, log_receiver
 from ppacer_nb.scheduler.clock import Clock, SystemClock
 from ppacer_nb.scheduler.loop import ExecutorFactory, SchedulerLoop
+from ppacer_nb.scheduler.params import params_of
 from ppacer_nb.scheduler.recovery import Left, left_behind
 from ppacer_nb.scheduler.summaries import defined_dag, held_kernels, pool_use, summary_of
 from ppacer_nb.status import RunState, RunType
@@ -172,6 +174,10 @@ class Scheduler:
         """Return the next schedule points. See `SchedulerApi.upcoming`."""
         tables = self._loop.look(lambda engine: engine.timetables(dag_id))
         return upcoming_points(tables, self._clock.now(), limit)  # here, as the loop has better things to do
+
+    def params(self, dag_id: str) -> list[ParamInfo]:
+        """Return how a form asks for each parameter of a DAG. See `SchedulerApi.params`."""
+        return params_of(self._loop.look(lambda engine: engine.dag_of(dag_id)))
 
     def progress(self, run_id: str) -> list[Progress]:
         """Return how far the notebooks of a run have come that run now."""

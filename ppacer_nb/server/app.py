@@ -21,7 +21,7 @@ from ppacer_nb.errors import NotFound, PpacerError
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.scheduler.service import Scheduler
 from ppacer_nb.server.address import Address, publish, withdraw
-from ppacer_nb.server.wire import decode, encode
+from ppacer_nb.server.wire import decode, encode, untagged
 
 _RUN = r"/api/runs/([^/]+/[^/]+)"
 
@@ -180,7 +180,7 @@ def _trigger(request: _Handler, dag_id: str) -> Any:
     date = body.get("logical_date")
     return request.api.trigger(
         dag_id,
-        params=body.get("params"),
+        params=untagged(body.get("params")),
         logical_date=datetime.fromisoformat(date) if date else None,
         by=_by(request),
     )
@@ -207,7 +207,7 @@ def _backfill(request: _Handler, dag_id: str) -> Any:
         body.get("last", ""),
         rerun=str(body.get("rerun") or "none"),
         concurrency=body.get("concurrency", 1),
-        params=body.get("params"),
+        params=untagged(body.get("params")),
         dry_run=bool(body.get("dry_run")),
         by=_by(request),
     )
@@ -233,6 +233,11 @@ def _runs(request: _Handler) -> Any:
     )
 
 
+def _grid(request: _Handler, dag_id: str) -> Any:
+    limit, since = request.number("limit", 60), request.number("since", 0)
+    return request.api.history.grid(dag_id, limit=limit, since=since)
+
+
 def _sql(request: _Handler) -> Any:
     return request.api.history.sql(str(request.body().get("query", "")), limit=request.number("limit", 1000))
 
@@ -242,6 +247,8 @@ _ROUTES: list[tuple[str, str, Answer]] = [
     ("get", r"/api/dags", lambda r: r.api.dags()),
     ("get", r"/api/upcoming", lambda r: r.api.upcoming(r.text("dag_id"), limit=r.number("limit", 10))),
     ("get", r"/api/dags/([^/]+)/version", lambda r, d: r.api.history.dag_version(d, r.text("version"))),
+    ("get", r"/api/dags/([^/]+)/grid", _grid),
+    ("get", r"/api/dags/([^/]+)/params", lambda r, dag_id: r.api.params(dag_id)),
     ("post", r"/api/dags/([^/]+)/trigger", _trigger),
     ("post", r"/api/dags/([^/]+)/pause", lambda r, dag_id: r.api.pause(dag_id, by=_by(r))),
     ("post", r"/api/dags/([^/]+)/unpause", lambda r, dag_id: r.api.unpause(dag_id, by=_by(r))),

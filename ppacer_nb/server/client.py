@@ -15,11 +15,13 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from ppacer_nb.errors import NotRunning
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
+from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
+from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import UpcomingPoint
 from ppacer_nb.server.address import Address
-from ppacer_nb.server.wire import decode, encode, error_of
+from ppacer_nb.server.wire import decode, encode, error_of, tagged
 from ppacer_nb.status import RunState
 
 _TIMEOUT = 60.0  # seconds; a stop may take longer and has its own
@@ -55,6 +57,13 @@ class RemoteHistory:
     def counts(self) -> dict[RunState, int]:
         """Return how many runs there are in each state."""
         found: dict[RunState, int] = self._http.get("counts", dict[RunState, int])
+        return found
+
+    def grid(self, dag_id: str, *, limit: int = 60, since: int = 0) -> list[GridRun]:
+        """Return the latest runs of a DAG with the states of their tasks. See `HistoryApi.grid`."""
+        found: list[GridRun] = self._http.get(
+            f"dags/{quote(dag_id)}/grid", list[GridRun], limit=limit, since=since
+        )
         return found
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:
@@ -115,6 +124,11 @@ class RemoteScheduler:
         )
         return found
 
+    def params(self, dag_id: str) -> list[ParamInfo]:
+        """Return how a form asks for each parameter of a DAG. See `SchedulerApi.params`."""
+        found: list[ParamInfo] = self._http.get(f"dags/{quote(dag_id)}/params", list[ParamInfo])
+        return found
+
     def progress(self, run_id: str) -> list[Progress]:
         """Return how far the notebooks of a run have come that run now."""
         found: list[Progress] = self._http.get(f"runs/{quote(run_id)}/progress", list[Progress])
@@ -128,9 +142,9 @@ class RemoteScheduler:
         logical_date: datetime | None = None,
         by: str = "",
     ) -> str:
-        """Start a manual run now and return its id; `params` as JSON carries them."""
+        """Start a manual run now and return its id; `params` keep their types where `tagged` knows them."""
         date = logical_date.isoformat() if logical_date is not None else None
-        body = {"params": params, "logical_date": date, "by": by}
+        body = {"params": tagged(params), "logical_date": date, "by": by}
         run_id: str = self._http.post(f"dags/{quote(dag_id)}/trigger", str, body)
         return run_id
 
@@ -192,7 +206,7 @@ class RemoteScheduler:
             "last": last if isinstance(last, str) else last.isoformat(),
             "rerun": rerun,
             "concurrency": concurrency,
-            "params": params,
+            "params": tagged(params),
             "dry_run": dry_run,
             "by": by,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from ppacer_nb.errors import StoreError
 from ppacer_nb.model.attempt import ErrorInfo, Files, LogLine
 from ppacer_nb.model.backfill import BackfillRecord
 from ppacer_nb.model.events import Event, EventOfRun
+from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import (
     AttemptRecord,
     DagVersion,
@@ -27,6 +28,7 @@ from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
 from ppacer_nb.store.codec import event_of, task_shapes, to_timestamp
 from ppacer_nb.store.database import Database
+from ppacer_nb.store.grid import GRID, grid_runs
 from ppacer_nb.store.run_index import IN_SPAN, SPAN
 from ppacer_nb.store.run_records import Span, run_records
 from ppacer_nb.store.run_tally import RunTally
@@ -125,6 +127,10 @@ class History:
         sql = """SELECT run_id FROM events
                  WHERE kind = 'run' AND state = 'queued' AND attempt IS NULL ORDER BY seq DESC LIMIT ?"""
         return [run_id for (run_id,) in self._rows(sql, [limit])]
+
+    def grid(self, dag_id: str, *, limit: int = 60, since: int = 0) -> list[GridRun]:
+        """Return the latest runs of a DAG with the states of their tasks. See `HistoryApi.grid`."""
+        return grid_runs(self._rows(GRID, {"dag_id": dag_id, "most": limit, "since": since}))
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:
         """Return all attempts of a run, in the order in which they began."""
@@ -268,10 +274,10 @@ class History:
         ((first, last, reach),) = self._rows(SPAN, [run_id])
         return first, last, reach
 
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         try:
             with self._database.reading() as cursor:
-                return cursor.execute(sql, list(values)).fetchall()
+                return cursor.execute(sql, values).fetchall()
         except duckdb.Error as error:
             hint = self._database.way_out(error)
             raise StoreError(f"the run history cannot be read: {error}{hint}") from error

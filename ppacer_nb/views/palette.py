@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote
 
 from ppacer_nb.status import AttemptState, RunState
 
@@ -73,6 +74,27 @@ def state_css() -> str:
         ".ppacer-icon path{fill:none;stroke:var(--ppacer-c-on);stroke-width:1.5;"
         "stroke-linecap:round;stroke-linejoin:round}"
     )
+
+
+def cells_css() -> str:
+    """Return CSS that makes an element of class ``ppacer-cell`` and a state a square with the state's icon.
+
+    The icon is cut out of the square, so that one element without children is enough: a grid has thousands.
+    """
+    return ".ppacer-cell{background:var(--ppacer-state)}" + "".join(
+        f".ppacer-cell.ppacer-state-{state}{{-webkit-mask:{_cut_out(state)};mask:{_cut_out(state)}}}"
+        for state in AttemptState
+    )
+
+
+def _cut_out(state: State) -> str:
+    picture = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 12 12'><mask id='m'>"
+        "<rect width='12' height='12' rx='2.4' fill='white'/>"
+        f"<path d='{look(state).path}' fill='none' stroke='black' stroke-width='1.5' stroke-linecap='round' "
+        "stroke-linejoin='round'/></mask><rect width='12' height='12' mask='url(#m)'/></svg>"
+    )
+    return f'url("data:image/svg+xml,{quote(picture)}") center/100% 100%'
 
 
 def _variables(colours: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from ppacer_nb.status import AttemptState
-from ppacer_nb.views.palette import look, theme_css
+from ppacer_nb.views.palette import cells_css, look, theme_css
 
 _FOLDER = files(__package__) / "static"
 _ENTRY = "dashboard.js"
@@ -33,7 +33,7 @@ def script() -> str:
 def style() -> str:
     """Return the dashboard's CSS, with the colours of the states for light and dark."""
     names = sorted(path.name for path in _FOLDER.iterdir() if path.name.endswith(".css"))
-    return theme_css() + "\n".join(_static(name) for name in names)
+    return theme_css() + cells_css() + "\n".join(_static(name) for name in names)
 
 
 def _add(name: str, parts: dict[str, str]) -> None:

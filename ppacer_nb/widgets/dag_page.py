@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ppacer_nb.errors import PpacerError
+from ppacer_nb.model.grid import GridRun
+from ppacer_nb.model.history import DagVersion
 from ppacer_nb.model.ids import dag_id_of
 from ppacer_nb.model.overview import DagSummary
+from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.scheduler.api import SchedulerApi
+from ppacer_nb.schedules.zones import zone_of
 from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
-from ppacer_nb.widgets.dagviews import counted, head_still, head_view
+from ppacer_nb.widgets.dagviews import counted, form_view, head_still, head_view
+from ppacer_nb.widgets.forms import Refused, filled_in, moment_of
+from ppacer_nb.widgets.graphview import graph_view
+from ppacer_nb.widgets.gridviews import durations_view, grid_view, run_views, task_abouts
 from ppacer_nb.widgets.part import Asked, Frame, Part
 from ppacer_nb.widgets.picture import DagPicture, Picture
 from ppacer_nb.widgets.updater import News
 
 POINTS = 5
+#: Runs in the grid: as many at first and with each further press, as many at the most, and cells altogether.
+RUNS, MOST_RUNS, MOST_CELLS = 60, 1_000, 40_000
 
 
 def read(api: SchedulerApi, picture: Picture, news: News) -> DagPicture | None:
@@ -30,7 +40,10 @@ def read(api: SchedulerApi, picture: Picture, news: News) -> DagPicture | None:
     if version is None or version.version != dag.version:
         version = api.history.dag_version(dag.dag_id)
     points = [it.point for it in api.upcoming(dag.dag_id, limit=POINTS)]
-    return DagPicture(dag.dag_id, version, points)
+    limit = _limit(picture.selection.dag_runs, version)
+    grid = _grid(api, dag.dag_id, limit, known, news)
+    params = known.params if known is not None and news is not None else _params(api, dag)
+    return DagPicture(dag.dag_id, version, points, grid, limit, params)
 
 
 def views(picture: Picture, _: Frame) -> dict[str, Any]:
@@ -38,13 +51,44 @@ def views(picture: Picture, _: Frame) -> dict[str, Any]:
     shown, dag = picture.dag, _chosen(picture)
     if shown is None or dag is None:
         return {"dag": {}}
-    return {"dag": head_view(dag, shown)}
+    return {
+        "dag": head_view(dag, shown),
+        "dag_grid": grid_view(shown, _limit(MOST_RUNS, shown.version)),
+        "dag_past": run_views(shown, ended=True),
+        "dag_now": run_views(shown, ended=False),
+        "dag_durations": durations_view(shown, picture.selection.dag_task),
+        "dag_graph": graph_view(shown.version) if shown.version else {},
+        "dag_tasks": task_abouts(shown),
+        "dag_form": form_view(dag, shown),
+    }
 
 
 def still(picture: Picture, reader: Reader) -> Sequence[Rendered]:
     """Return what is said of the DAG as text."""
     shown, dag = picture.dag, _chosen(picture)
     return [] if shown is None or dag is None else head_still(dag, shown, reader)
+
+
+def _limit(asked_for: int | None, version: DagVersion | None) -> int:
+    """Return how many runs to show: fewer than were asked for where each has a great many tasks."""
+    tasks = len(version.tasks) if version is not None else 1
+    return max(1, min(asked_for or RUNS, MOST_RUNS, MOST_CELLS // max(1, tasks)))
+
+
+def _grid(
+    api: SchedulerApi, dag_id: str, limit: int, known: DagPicture | None, news: News
+) -> Sequence[GridRun]:
+    """Return the latest runs; of those known already only the ones that are news are read again."""
+    if known is None or news is None or known.limit != limit or not known.grid:
+        return api.history.grid(dag_id, limit=limit)
+    changed = [run.place for run in known.grid if run.run_id in news]
+    since = min(changed, default=known.grid[0].place + 1)
+    read_again = api.history.grid(dag_id, limit=limit, since=since)
+    return [*read_again, *(run for run in known.grid if run.place < since)][:limit]
+
+
+def _params(api: SchedulerApi, dag: DagSummary) -> Sequence[ParamInfo]:
+    return api.params(dag.dag_id) if dag.defined and api.info().running else ()
 
 
 def _chosen(picture: Picture) -> DagSummary | None:
@@ -58,6 +102,29 @@ def _pause(asked: Asked, content: Mapping[str, Any]) -> None:
     change(str(content["dag_id"]), by="the dashboard")
 
 
+def _trigger(asked: Asked, content: Mapping[str, Any]) -> None:
+    """Make a run with what a form was filled with, or tell the form what is wrong with it."""
+    dag_id, texts = str(content["dag_id"]), content["values"]
+    answer: dict[str, Any] = {"command": "form_answer", "form": content.get("form")}
+    answer |= {"date": "", "problem": ""}
+    params = asked.api.params(dag_id)
+    zone = zone_of(next(dag.timezone for dag in asked.picture.dags if dag.dag_id == dag_id))
+    values, answer["problems"] = filled_in(params, texts, zone)
+    date = None
+    try:
+        date = moment_of(str(content.get("date") or ""), zone)
+    except Refused as refusal:
+        answer["date"] = str(refusal)
+    if not answer["problems"] and not answer["date"]:
+        try:
+            run_id = asked.api.trigger(dag_id, params=values, logical_date=date, by="the dashboard")
+            answer["run_id"] = run_id
+            asked.select(tab="run", run_id=run_id, task_id=None, attempt=None)
+        except PpacerError as error:
+            answer["problem"] = str(error)
+    asked.send(answer)
+
+
 def _catch_up(asked: Asked, content: Mapping[str, Any]) -> None:
     dag_id, choice = str(content["dag_id"]), str(content["choice"])
     points = asked.api.catchup(dag_id, choice, by="the dashboard")
@@ -68,4 +135,4 @@ def _catch_up(asked: Asked, content: Mapping[str, Any]) -> None:
     )
 
 
-DAG_PAGE = Part("dag", read, views, still, {"pause": _pause, "catch_up": _catch_up})
+DAG_PAGE = Part("dag", read, views, still, {"pause": _pause, "catch_up": _catch_up, "trigger_form": _trigger})

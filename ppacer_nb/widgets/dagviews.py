@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ppacer_nb.model.overview import DagSummary
+from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.views.catching_up import missed_notes
 from ppacer_nb.views.markup import one_line
 from ppacer_nb.views.page import note
@@ -41,6 +43,11 @@ def head_view(dag: DagSummary, shown: DagPicture) -> View:
     }
 
 
+def form_view(dag: DagSummary, shown: DagPicture) -> View:
+    """Return the fields of the form that asks for the DAG's parameters."""
+    return {"dag": dag.dag_id, "zone": dag.timezone, "fields": [_field(info) for info in shown.params]}
+
+
 def head_still(dag: DagSummary, shown: DagPicture, reader: Reader) -> Sequence[Rendered]:
     """Return what a DAG is and when it runs, for a notebook without a kernel and for a terminal."""
     schedule = " ".join(filter(None, [dag.schedule, in_words(dag.schedule)]))
@@ -55,6 +62,10 @@ def head_still(dag: DagSummary, shown: DagPicture, reader: Reader) -> Sequence[R
     if dag.problem:
         notes.append(note(dag.problem, kind="error"))
     return [*notes, *missed_notes([dag], reader)]
+
+
+def _field(info: ParamInfo) -> View:
+    return {**asdict(info), "help": one_line(info.help), "values": []}  # what they stand for, Python knows
 
 
 def _missed(dag: DagSummary) -> dict[str, Any] | None:

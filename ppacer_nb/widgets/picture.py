@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
+from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.status import RunState
 from ppacer_nb.widgets.selection import Selection
 
@@ -26,6 +28,9 @@ class DagPicture:
     dag_id: str
     version: DagVersion | None  #: the newest; None where the history does not know it yet
     upcoming: Sequence[datetime] = ()  #: its next schedule points
+    grid: Sequence[GridRun] = ()  #: its latest runs, the newest first
+    limit: int = 0  #: how many of them were asked for
+    params: Sequence[ParamInfo] = ()
 
 
 @dataclass(frozen=True, slots=True)

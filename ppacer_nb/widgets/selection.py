@@ -16,6 +16,8 @@ class Selection:
     run_id: str | None = None  #: of the run's page; None: the latest run, whichever that is
     task_id: str | None = None  #: logs of this task only; None: of the whole run
     attempt: int | None = None  #: logs of this attempt only; None: of all attempts
+    dag_task: str | None = None  #: whose durations the DAG's page shows; None: those of whole runs
+    dag_runs: int | None = None  #: how many runs the DAG's page shows; None: as many as are usual
 
 
 def changed(selection: Selection, changes: Mapping[str, object]) -> Selection:
@@ -29,6 +31,8 @@ def changed(selection: Selection, changes: Mapping[str, object]) -> Selection:
 _TYPES: dict[str, Any] = {
     "tab": str,
     "dag_id": str | None,
+    "dag_task": str | None,
+    "dag_runs": int | None,
     "run_id": str | None,
     "task_id": str | None,
     "attempt": int | None,

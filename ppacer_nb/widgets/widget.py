@@ -76,6 +76,13 @@ class Dashboard(anywidget.AnyWidget):
     runs: Any = traitlets.List().tag(sync=True)
     # Of the DAG's page
     dag = traitlets.Dict().tag(sync=True)
+    dag_grid = traitlets.Dict().tag(sync=True)
+    dag_past: Any = traitlets.List().tag(sync=True)  #: runs that have ended: they change seldom
+    dag_now: Any = traitlets.List().tag(sync=True)
+    dag_durations = traitlets.Dict().tag(sync=True)
+    dag_graph = traitlets.Dict().tag(sync=True)
+    dag_tasks = traitlets.Dict().tag(sync=True)
+    dag_form = traitlets.Dict().tag(sync=True)
     # Of the run's page
     run = traitlets.Dict().tag(sync=True)
     graph = traitlets.Dict().tag(sync=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from queue import Queue
+from typing import Annotated, Any, Literal
 
 import pytest
 
+from ppacer_nb import DAG, run, task
 from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
 from ppacer_nb.widgets import Dashboard
 from ppacer_nb.widgets.selection import Selection
@@ -64,6 +66,96 @@ def test_a_switch_pauses_the_dag_and_makes_it_go_on(scheduler: Scheduler, shown:
     ask(shown, "pause", dag_id="sales", paused=False)
     until(shown, lambda: shown.notice.get("kind") == "failed")
     assert "is not paused" in shown.notice["text"]
+
+
+def test_its_grid_follows_runs_from_their_beginning_to_their_end(
+    scheduler: Scheduler, shown: Dashboard
+) -> None:
+    assert (shown.dag_past, shown.dag_now) == ([], [])
+    assert shown.dag_grid["tasks"] == ["rows", "total"]
+    for count in (1, 2):
+        scheduler.trigger("sales")
+        until(shown, lambda n=count: len(shown.dag_past) == n and not shown.dag_now)  # type: ignore[misc]
+    done = shown.dag_grid["letters"][shown.dag_past[-1]["states"][0]]
+    assert done == "success"
+    assert [run["place"] for run in shown.dag_past] == sorted(run["place"] for run in shown.dag_past)
+    assert shown.dag_tasks["total"]["about"].startswith("succeeded in 2 of 2 runs")
+    assert len(shown.dag_durations["points"]) == 2
+    fresh = Dashboard(scheduler, selection=Selection("dag", "sales"))
+    assert (fresh.dag_past, fresh.dag_now) == (shown.dag_past, [])
+    fresh.close()
+
+
+def test_runs_of_other_dags_change_nothing_in_it(scheduler: Scheduler, shown: Dashboard) -> None:
+    read = []
+    for count in (1, 2, 3):  # when it opens, it reads everything twice
+        scheduler.trigger_run("failing")[1].result(30)
+        until(shown, lambda n=count: shown.scheduler["runs"]["failed"] == n)  # type: ignore[misc]
+        read.append(shown.picture.dag)
+    assert read[1] is read[2]
+
+
+def test_more_runs_are_read_when_they_are_asked_for(scheduler: Scheduler, shown: Dashboard) -> None:
+    for count in range(3):
+        scheduler.trigger_run("sales")[1].result(30)
+        until(shown, lambda n=count: len(shown.dag_past) == n + 1)  # type: ignore[misc]
+    ask(shown, "select", dag_runs=2)
+    until(shown, lambda: len(shown.dag_past) == 2)
+    assert shown.dag_grid["more"]
+    ask(shown, "select", dag_runs=4)
+    until(shown, lambda: len(shown.dag_past) == 3)
+    assert not shown.dag_grid["more"]
+
+
+@task(executor="thread")
+def report(day: date, count: Annotated[int, range(1, 11)], city: Literal["Gdansk", "Lodz"], note: str) -> str:
+    return f"{day:%d} {count} {city} {note}"
+
+
+def answers_of(shown: Dashboard) -> Queue[dict[str, Any]]:
+    """Return where the messages arrive that a browser would get."""
+    answers: Queue[dict[str, Any]] = Queue()
+    shown.send = lambda content, buffers=None: answers.put(content)
+    return answers
+
+
+TYPED = {"day": date(2026, 1, 1), "count": 5, "city": "Gdansk", "note": HOSTILE}
+
+
+def test_a_form_that_makes_no_sense_is_refused_field_by_field_and_runs_nothing(
+    scheduler: Scheduler, shown: Dashboard
+) -> None:
+    with DAG("typed", timezone="Europe/Warsaw", params=TYPED) as dag:
+        report(*(run.params[name] for name in TYPED))
+    scheduler.register(dag.spec)
+    ask(shown, "select", dag_id="typed")
+    until(shown, lambda: shown.dag_form.get("dag") == "typed")
+    fields = {field["name"]: field for field in shown.dag_form["fields"]}
+    assert [field["kind"] for field in fields.values()] == ["date", "int", "choice", "text"]
+    assert (fields["count"]["low"], fields["count"]["high"]) == (1, 10)
+    assert fields["note"]["default"] == HOSTILE
+    answers = answers_of(shown)
+    values = {"day": "2026-13-01", "count": "11", "city": "Lodz"}
+    ask(shown, "trigger_form", dag_id="typed", form=7, values=values, date="then")
+    answer = answers.get(timeout=10)
+    assert (answer["form"], set(answer["problems"])) == (7, {"day", "count"})
+    assert answer["date"].startswith("'then' is no date")
+    assert scheduler.history.runs(dag_id="typed") == []
+
+    values |= {"day": "2026-11-23", "count": "10"}
+    ask(shown, "trigger_form", dag_id="typed", form=8, values=values, date="2026-11-23T06:15")
+    answer = answers.get(timeout=10)
+    assert (answer["problems"], answer["date"], answer["problem"]) == ({}, "", "")
+    scheduler.end_of(answer["run_id"]).result(30)
+    scheduler.flush()
+    (done,) = scheduler.history.attempts(answer["run_id"])
+    assert done.value_preview == repr(f"23 10 Lodz {HOSTILE}")
+    (made,) = scheduler.history.runs(dag_id="typed")
+    assert made.logical_date == datetime(2026, 11, 23, 5, 15, tzinfo=UTC)
+    until(shown, lambda: shown.selection["run_id"] == answer["run_id"])
+
+    ask(shown, "trigger_form", dag_id="typed", form=9, values=values, date="2026-11-23T06:15")
+    assert "exists already" in answers.get(timeout=10)["problem"]
 
 
 def test_missed_points_are_offered_until_somebody_decides(tmp_path: Path) -> None:

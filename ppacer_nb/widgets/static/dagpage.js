@@ -1,12 +1,18 @@
 // The page of a DAG: its head, and below it how it has run so far and the forms to run it.
 
+import { dagDurationsPanel } from "./dagdurations.js";
+import { dagFormPanel } from "./dagform.js";
+import { dagGraphPanel } from "./daggraph.js";
+import { dagGridPanel } from "./daggrid.js";
 import { dagHeadPanel } from "./daghead.js";
 import { h, visible } from "./dom.js";
 
 /** One DAG with all its parts. */
 export function dagPanels(context) {
   const { model } = context;
-  const parts = [dagHeadPanel].map((make) => make(context));
+  const form = dagFormPanel(context);
+  const head = dagHeadPanel(context, { openForm: form.open });
+  const parts = [head, form, ...[dagGridPanel, dagDurationsPanel, dagGraphPanel].map((make) => make(context))];
   const empty = h("p", { class: "pd-empty" }, "No DAGs yet. Define one in a cell: ", h("code", {}, "with DAG(…)"));
   const element = h(
     "section",

@@ -95,7 +95,7 @@ function taskBox(box, choose) {
     if (state) sign.update(state);
     const cells = task?.cells;
     attribute(bar, "width", cells ? (box.width * cells[0]) / cells[1] : 0);
-    const how = [box.kind, state ? wordOf(state) : "not started", cells ? `cell ${cells[0]} of ${cells[1]}` : ""];
+    const how = [box.kind, state ? wordOf(state) : (task?.about ?? "not started"), cells ? `cell ${cells[0]} of ${cells[1]}` : ""];
     const lines = [box.id, how.filter(Boolean).join(", "), box.detail].filter(Boolean);
     text(title, lines.join("\n"));
     attribute(element, "aria-label", lines.join(", "));
