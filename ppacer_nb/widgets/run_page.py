@@ -15,8 +15,9 @@ from ppacer_nb.widgets.graphview import graph_view
 from ppacer_nb.widgets.part import Asked, Frame, Part
 from ppacer_nb.widgets.picture import Picture, RunPicture
 from ppacer_nb.widgets.steering import run_actions, task_actions
+from ppacer_nb.widgets.timeline import stretches
 from ppacer_nb.widgets.updater import News
-from ppacer_nb.widgets.viewmodels import attempt_views, log_views, run_details, task_views
+from ppacer_nb.widgets.viewmodels import attempt_views, log_views, millis, run_details, task_views
 
 LOG_LINES = 300
 BY = "the dashboard"
@@ -54,6 +55,9 @@ def views(picture: Picture, frame: Frame) -> dict[str, Any]:
         "run": run_details(shown, picture.info.held) if shown else {},
         "attempts": attempt_views(shown, frame.folder) if shown else [],
         "logs": log_views(shown.logs) if shown else [],
+        "stretches": [[millis(since), millis(to)] for since, to in stretches(shown.attempts)]
+        if shown
+        else [],
         "steering": {"run": run_actions(picture), "task": task_actions(picture)},
     }
 

@@ -168,6 +168,7 @@ def _attempt_view(attempt: AttemptRecord, progress: Progress | None, folder: Pat
         "task": attempt.task_id,
         "attempt": attempt.attempt,
         "state": attempt.state.value,
+        "queued": millis(attempt.queued_at),
         "started": millis(attempt.started_at),
         "ended": millis(attempt.ended_at),
         "retry_at": millis(attempt.retry_at) if attempt.state is AttemptState.UP_FOR_RETRY else None,
