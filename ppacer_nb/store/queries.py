@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
 from ppacer_nb.store.codec import event_of, task_shapes, to_timestamp
 from ppacer_nb.store.database import Database
+from ppacer_nb.store.durations import durations_query, last_durations
 
 _CHOSEN = """
 SELECT run_id, seq FROM events
@@ -153,6 +154,12 @@ class History:
     def attempts(self, run_id: str) -> list[AttemptRecord]:
         """Return all attempts of a run, in the order in which they began."""
         return [_attempt(row) for row in self._rows(_ATTEMPTS, [run_id])]
+
+    def durations(self, dag_id: str, task_ids: Sequence[str]) -> dict[str, list[timedelta]]:
+        """Return how long the last successes of a DAG's tasks took. See `HistoryApi.durations`."""
+        if not task_ids:
+            return {}
+        return last_durations(self._rows(durations_query(task_ids), [dag_id, *task_ids]))
 
     def logs(
         self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
@@ -37,6 +37,7 @@ class RunPicture:
     attempts: Sequence[AttemptRecord]
     progress: Sequence[Progress]
     logs: Sequence[LogRecord]
+    usual: Mapping[str, timedelta] = field(default_factory=dict)  #: how long its tasks take, where known
 
 
 @dataclass(frozen=True, slots=True)

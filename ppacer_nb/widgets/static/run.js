@@ -1,9 +1,10 @@
 // The selected run: what it is, what went wrong, its graph, attempts and log.
 
-import { attemptsPanel, errorsPanel } from "./attempts.js";
+import { attemptsPanel } from "./attempts.js";
 import { runPage } from "./choosing.js";
 import { badge, button } from "./controls.js";
 import { attribute, h, text, visible } from "./dom.js";
+import { errorsPanel } from "./errors.js";
 import { viewerPanel } from "./files.js";
 import { logsPanel } from "./logs.js";
 import { picturePanels } from "./pictures.js";
