@@ -205,6 +205,9 @@ def test_the_client_reads_what_the_scheduler_would_say(remote: RemoteScheduler) 
         assert remote.history.attempts(run.run_id) == local.history.attempts(run.run_id)
         assert remote.history.logs(run.run_id) == local.history.logs(run.run_id)
         assert remote.progress(run.run_id) == []
+    durations = remote.history.durations("sales", ["rows", "total", "nothing"])
+    assert set(durations) == {"rows", "total"}
+    assert durations == local.history.durations("sales", ["rows", "total", "nothing"])
     version = remote.history.dag_version("sales")
     assert version is not None
     assert version.source == local.history.dag_version("sales").source

@@ -48,6 +48,14 @@ class HistoryApi(Protocol):
         """Return all attempts of a run, in the order in which they began."""
         ...
 
+    def durations(self, dag_id: str, task_ids: Sequence[str]) -> dict[str, list[timedelta]]:
+        """Return, by task, how long its last successful attempts took, the newest first.
+
+        These are ten at the most of each task, from the last 30 runs of the DAG. A task without any is
+        missing.
+        """
+        ...
+
     def logs(
         self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000
     ) -> list[LogRecord]:

@@ -191,6 +191,11 @@ def _clear(request: _Handler, run_id: str) -> Any:
     return request.api.clear(run_id, tasks, by=_by(request))
 
 
+def _durations(request: _Handler, dag_id: str) -> Any:
+    tasks = [str(task) for task in request.body().get("tasks") or ()]
+    return request.api.history.durations(dag_id, tasks)
+
+
 def _mark(request: _Handler, run_id: str, task_id: str) -> Any:
     return request.api.mark(run_id, task_id, str(request.body().get("state", "")), by=_by(request))
 
@@ -249,6 +254,7 @@ _ROUTES: list[tuple[str, str, Answer]] = [
     ("get", r"/api/dags/([^/]+)/version", lambda r, d: r.api.history.dag_version(d, r.text("version"))),
     ("get", r"/api/dags/([^/]+)/grid", _grid),
     ("get", r"/api/dags/([^/]+)/params", lambda r, dag_id: r.api.params(dag_id)),
+    ("post", r"/api/dags/([^/]+)/durations", _durations),  # many tasks' ids are too long for an address
     ("post", r"/api/dags/([^/]+)/trigger", _trigger),
     ("post", r"/api/dags/([^/]+)/pause", lambda r, dag_id: r.api.pause(dag_id, by=_by(r))),
     ("post", r"/api/dags/([^/]+)/unpause", lambda r, dag_id: r.api.unpause(dag_id, by=_by(r))),

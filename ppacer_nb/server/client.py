@@ -71,6 +71,13 @@ class RemoteHistory:
         found: list[AttemptRecord] = self._http.get(f"runs/{quote(run_id)}/attempts", list[AttemptRecord])
         return found
 
+    def durations(self, dag_id: str, task_ids: Sequence[str]) -> dict[str, list[timedelta]]:
+        """Return how long the last successes of a DAG's tasks took. See `HistoryApi.durations`."""
+        found: dict[str, list[timedelta]] = self._http.post(
+            f"dags/{quote(dag_id)}/durations", dict[str, list[timedelta]], {"tasks": list(task_ids)}
+        )
+        return found
+
     def logs(
         self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000
     ) -> list[LogRecord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +34,7 @@ from ppacer_nb.store.run_records import Span, run_records
 from ppacer_nb.store.run_tally import RunTally
 
 _ALL = 2**63 - 1
+from ppacer_nb.store.durations import durations_query, last_durations
 
 _CHOSEN = """
 SELECT run_id, seq FROM events
@@ -135,6 +136,12 @@ class History:
     def attempts(self, run_id: str) -> list[AttemptRecord]:
         """Return all attempts of a run, in the order in which they began."""
         return [_attempt(row) for row in self._rows(_ATTEMPTS, [*self._span_of(run_id), run_id])]
+
+    def durations(self, dag_id: str, task_ids: Sequence[str]) -> dict[str, list[timedelta]]:
+        """Return how long the last successes of a DAG's tasks took. See `HistoryApi.durations`."""
+        if not task_ids:
+            return {}
+        return last_durations(self._rows(durations_query(task_ids), [dag_id, *task_ids]))
 
     def logs(
         self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000

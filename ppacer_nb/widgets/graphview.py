@@ -17,6 +17,7 @@ def graph_view(version: DagVersion) -> dict[str, Any]:
     about = {node.id: (node.kind, node.detail) for node in graph.nodes}
     return {
         "key": f"{version.dag_id}@{version.version}",
+        "tasks": [task.id for task in version.tasks],
         "width": placed.width,
         "height": placed.height,
         "boxes": [_box(box, *about[box.id]) for box in placed.boxes],

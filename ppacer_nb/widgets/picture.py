@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
@@ -42,6 +42,7 @@ class RunPicture:
     attempts: Sequence[AttemptRecord]
     progress: Sequence[Progress]
     logs: Sequence[LogRecord]
+    usual: Mapping[str, timedelta] = field(default_factory=dict)  #: how long its tasks take, where known
 
 
 @dataclass(frozen=True, slots=True)

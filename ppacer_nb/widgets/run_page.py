@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from ppacer_nb.errors import NotFound
+from ppacer_nb.model.history import DagVersion, RunRecord
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.views import answers
 from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
 from ppacer_nb.widgets.documents import document_of
+from ppacer_nb.widgets.estimating import usual_durations
 from ppacer_nb.widgets.graphview import graph_view
 from ppacer_nb.widgets.part import Asked, Frame, Part
 from ppacer_nb.widgets.picture import Picture, RunPicture
 from ppacer_nb.widgets.steering import run_actions, task_actions
+from ppacer_nb.widgets.timeline import stretches
 from ppacer_nb.widgets.updater import News
-from ppacer_nb.widgets.viewmodels import attempt_views, log_views, run_details, task_views
+from ppacer_nb.widgets.viewmodels import attempt_views, log_views, millis, run_details, task_views
 
 LOG_LINES = 300
 BY = "the dashboard"
@@ -42,7 +46,19 @@ def read(api: SchedulerApi, picture: Picture, news: News) -> RunPicture | None:
         api.history.attempts(run.run_id),
         [] if run.state.is_terminal else api.progress(run.run_id),
         api.history.logs(run.run_id, task_id=chosen.task_id, attempt=chosen.attempt, limit=LOG_LINES),
+        _usual(api, run, version, known),
     )
+
+
+def _usual(
+    api: SchedulerApi, run: RunRecord, version: DagVersion | None, known: RunPicture | None
+) -> Mapping[str, timedelta]:
+    """Return how long the tasks of an unfinished run usually take: asked once, when it begins to be shown."""
+    if run.state.is_terminal or version is None:
+        return {}
+    if known is not None and known.run.run_id == run.run_id and not known.run.state.is_terminal:
+        return known.usual
+    return usual_durations(api.history.durations(run.dag_id, [task.id for task in version.tasks]))
 
 
 def views(picture: Picture, frame: Frame) -> dict[str, Any]:
@@ -54,6 +70,9 @@ def views(picture: Picture, frame: Frame) -> dict[str, Any]:
         "run": run_details(shown, picture.info.held) if shown else {},
         "attempts": attempt_views(shown, frame.folder) if shown else [],
         "logs": log_views(shown.logs) if shown else [],
+        "stretches": [[millis(since), millis(to)] for since, to in stretches(shown.attempts)]
+        if shown
+        else [],
         "steering": {"run": run_actions(picture), "task": task_actions(picture)},
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,7 @@ def attempt_views(selected: RunPicture, folder: Path) -> list[View]:
         {
             **_attempt_view(attempt, progress.get((attempt.task_id, attempt.attempt)), folder),
             "retried": attempt.attempt < latest[attempt.task_id],
+            "usual": _usual(attempt, selected.usual),
         }
         for attempt in attempts
     ]
@@ -168,6 +169,7 @@ def _attempt_view(attempt: AttemptRecord, progress: Progress | None, folder: Pat
         "task": attempt.task_id,
         "attempt": attempt.attempt,
         "state": attempt.state.value,
+        "queued": millis(attempt.queued_at),
         "started": millis(attempt.started_at),
         "ended": millis(attempt.ended_at),
         "retry_at": millis(attempt.retry_at) if attempt.state is AttemptState.UP_FOR_RETRY else None,
@@ -180,6 +182,13 @@ def _attempt_view(attempt: AttemptRecord, progress: Progress | None, folder: Pat
             {"kind": kind, "path": str(path), "shown": _shown(path, folder)} for kind, path in files if path
         ],
     }
+
+
+def _usual(attempt: AttemptRecord, usual: Mapping[str, timedelta]) -> int | None:
+    """Return how many milliseconds an attempt that runs usually takes, None if nobody knows."""
+    if attempt.state is not AttemptState.RUNNING or attempt.task_id not in usual:
+        return None
+    return round(usual[attempt.task_id].total_seconds() * 1000)
 
 
 def _errors(attempts: Sequence[AttemptRecord]) -> list[AttemptRecord]:

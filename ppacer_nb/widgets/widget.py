@@ -89,6 +89,7 @@ class Dashboard(anywidget.AnyWidget):
     tasks = traitlets.Dict().tag(sync=True)
     attempts: Any = traitlets.List().tag(sync=True)
     logs: Any = traitlets.List().tag(sync=True)
+    stretches: Any = traitlets.List().tag(sync=True)  #: when the run was at work
     steering = traitlets.Dict().tag(sync=True)  #: the buttons for the run and for the chosen task
 
     def __init__(

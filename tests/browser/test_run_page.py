@@ -51,8 +51,21 @@ with DAG("daily_sales") as sales:
 with DAG("slow") as slow:
     sleep(60)
 
+@task(executor="thread", retries=1, retry_delay=0.5)
+def first():
+    raise ValueError("twice")
+
+@task(executor="thread")
+def step():
+    pass
+
+with DAG("wide") as wide:
+    first()
+    for _ in range(999):
+        step()
+
 scheduler = Scheduler(SchedulerOptions(store=Path(FOLDER) / "p.duckdb", runs_folder=Path(FOLDER) / "runs"))
-for dag in (sales, slow):
+for dag in (sales, slow, wide):
     scheduler.register(dag.spec)
 shown = Dashboard(scheduler, ["run"])
 shown
@@ -121,3 +134,32 @@ def test_a_failed_run_is_steered_until_it_is_green_while_the_kernel_is_busy(
     expect(task.get_by_role("button", name="Mark success")).to_be_visible()
     assert task.evaluate("el => el.contains(document.activeElement)"), "the focus was lost"
     expect(busy).to_be_visible()
+
+
+def test_attempts_are_shown_over_time_and_walked_by_keyboard(notebook: OpenNotebook, shown: Locator) -> None:
+    notebook.execute("scheduler.trigger('slow')")
+    expect(head(shown)).to_contain_text("running", timeout=SOON_MS)
+    shown.get_by_role("button", name="Gantt", exact=True).click()
+    bar = shown.locator(".pd-gantt-run").first
+    expect(bar).to_have_class("pd-gantt-bar pd-gantt-run ppacer-state-running", timeout=SOON_MS)
+    expect(bar).to_have_text("3 s", timeout=SOON_MS)  # it grows without a message from the kernel
+    notebook.execute("scheduler.cancel(shown.run['id'])")
+
+    notebook.execute("scheduler.trigger('wide')")
+    rows = shown.get_by_role("listbox", name="Attempts over time").get_by_role("option")
+    expect(rows.first).to_contain_text("first", timeout=SOON_MS)
+    expect(head(shown)).to_contain_text("failed", timeout=60_000)
+    assert rows.count() < 60, "rows out of view are drawn"
+    rows.first.focus()
+    shown.page.keyboard.press("End")
+    last = shown.get_by_role("option", name="step_999")
+    expect(last).to_be_focused()
+    shown.page.keyboard.press("ArrowUp")
+    expect(shown.get_by_role("option", name="step_998")).to_be_focused()
+    expect(shown.get_by_role("tooltip")).to_contain_text("attempt 1 success; ")
+    shown.page.keyboard.press("Home")
+    expect(shown.get_by_role("tooltip")).to_contain_text("attempt 1 retried; ")
+    expect(shown.locator(".pd-gantt-wait").first).to_be_attached()
+    shown.page.keyboard.press("Enter")
+    expect(shown.get_by_role("region", name="Chosen task")).to_contain_text("first", timeout=SOON_MS)
+    expect(rows.first).to_have_attribute("aria-selected", "true", timeout=SOON_MS)

@@ -131,7 +131,7 @@ def test_a_failed_run_says_why_first(scheduler: Scheduler, shown: Dashboard) -> 
 
 def test_a_button_triggers_a_run_and_shows_it(shown: Dashboard) -> None:
     ask(shown, "trigger", dag_id="sales")
-    until(shown, lambda: shown.run.get("state") == "success")
+    until(shown, lambda: shown.run.get("state") == "success" and shown.selection["run_id"] is not None)
     assert shown.run["dag"] == "sales"
     assert shown.selection["run_id"] == shown.run["id"]
 

@@ -128,6 +128,23 @@ def test_what_cannot_be_resumed_is_said(shown: Dashboard) -> None:
     assert shown.notice["kind"] == "failed"
 
 
+def test_what_a_task_usually_takes_is_said_while_it_runs(scheduler: Scheduler, shown: Dashboard) -> None:
+    run_id = scheduler.trigger("waiting")
+    ask(shown, "select", run_id=run_id, task_id=None)
+    until(shown, lambda: states(shown) == {"waits": "running"})
+    assert shown.attempts[0]["usual"] is None  # it has no past
+    gate.opened.set()
+    until(shown, lambda: shown.run["state"] == "success")
+    gate.opened.clear()
+    run_id = scheduler.trigger("waiting")
+    ask(shown, "select", run_id=run_id)
+    until(shown, lambda: shown.run["id"] == run_id and states(shown) == {"waits": "running"})
+    assert shown.attempts[0]["usual"] >= 0
+    gate.opened.set()
+    until(shown, lambda: shown.run["state"] == "success")
+    assert shown.attempts[0]["usual"] is None
+
+
 def _reasons(scheduler: Scheduler, run_id: str) -> list[str]:
     query = f"SELECT reason FROM run_events WHERE run_id = '{run_id}'"
     return [reason for (reason,) in scheduler.history.sql(query).rows]

@@ -1,56 +1,15 @@
-// The attempts of the selected run, and why those that failed did.
+// The attempts of the selected run as a table; choosing one narrows the page to it.
 
 import { WHOLE_RUN } from "./choosing.js";
-import { badge, selectable } from "./controls.js";
+import { badge, button, cellBar, selectable } from "./controls.js";
 import { attribute, h, keyed, text, visible } from "./dom.js";
 import { fileButton } from "./files.js";
 import { durationText } from "./runs.js";
-import { age, when } from "./time.js";
+import { age, elapsed, left } from "./time.js";
 
-/** What went wrong, the failed tasks first, each with its traceback to unfold. */
-export function errorsPanel({ model, ticker }) {
-  const list = h("div");
-  const more = h("p", { class: "pd-muted" });
-  const element = h("div", {}, list, more);
+const MOST = 100; // rows of which none is left out
 
-  function make() {
-    const state = badge();
-    const title = h("span", { class: "pd-name" });
-    const retry = h("span", { class: "pd-muted" });
-    const message = h("div", { class: "pd-error-message" });
-    const trace = h("pre", { class: "pd-trace", tabindex: 0 });
-    const unfold = h("details", {}, h("summary", {}, "Traceback"), trace);
-    const held = h("div", { class: "pd-error-message pd-muted" });
-    const row = h("div", {}, h("div", { class: "pd-error-head" }, state, title, retry), message, unfold, held);
-    row.update = (error) => {
-      attribute(row, "class", `pd-callout pd-error ppacer-state-${error.state}`);
-      state.update(error.state);
-      text(title, `${error.task}, attempt ${error.attempt}`);
-      ticker.show(retry, error.retry_at ? (now) => `next attempt ${age(error.retry_at, Math.min(now, error.retry_at))}` : () => "");
-      text(message, error.message);
-      text(trace, error.traceback);
-      visible(unfold, error.traceback !== "");
-      ticker.show(held, (now) => heldText(error.held, now));
-    };
-    return row;
-  }
-
-  function update() {
-    const { errors = [], more_errors: rest = 0 } = model.get("run");
-    keyed(list, errors, (error) => `${error.task}.${error.attempt}`, make);
-    text(more, rest ? `and ${rest} more tasks that failed: choose one in the graph for its log` : "");
-    visible(element, errors.length > 0);
-  }
-  return { element, traits: ["run"], update };
-}
-
-/** How to look into the kernel of a failed attempt and go on, as long as it stays. */
-function heldText(held, now) {
-  if (!held || held.until <= now) return "";
-  return `Its kernel stays until ${when(held.until, now)}.\nLook into it: ${held.look}\nGo on in it: ${held.resume}`;
-}
-
-/** The table of attempts; choosing one narrows the log to it. */
+/** The table of attempts. */
 export function attemptsPanel({ model, send, select, ticker }) {
   const body = h("tbody");
   const head = ["State", "Task", "Attempt", "Duration", "Result", "Worker", "Files"];
@@ -60,8 +19,14 @@ export function attemptsPanel({ model, send, select, ticker }) {
     h("thead", {}, h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name)))),
     body,
   );
+  const all = button("", () => {
+    showsAll = !showsAll;
+    update();
+  }, { class: "pd-button pd-quiet" });
   const empty = h("p", { class: "pd-empty" }, "No task has started yet.");
-  const element = h("section", {}, h("h3", {}, "Attempts"), h("div", { class: "pd-scroll" }, table), empty);
+  const title = h("div", { class: "pd-panel-head" }, h("h3", {}, "Attempts"), all);
+  const element = h("section", {}, title, h("div", { class: "pd-scroll" }, table), empty);
+  let showsAll = false;
 
   function choose(task, attempt) {
     const chosen = model.get("selection");
@@ -71,33 +36,34 @@ export function attemptsPanel({ model, send, select, ticker }) {
 
   function make({ task, attempt }) {
     const state = badge();
-    const duration = h("td", { class: "pd-number-cell" });
-    const result = h("td", { class: "pd-result" });
-    const worker = h("td", { class: "pd-muted" });
-    const files = h("td", {});
-    const number = attempt === 0 ? "–" : String(attempt);
-    const row = h(
-      "tr",
-      {},
+    const [long, waited] = [h("div"), h("div", { class: "pd-muted pd-small-text" })];
+    const bar = cellBar();
+    const [words, rest] = [h("span"), h("span", { class: "pd-muted pd-left" })];
+    const result = h("td", { class: "pd-result" }, bar, words, rest);
+    const worker = h("td", { class: "pd-muted pd-worker" });
+    const files = h("td", { class: "pd-files" });
+    const cells = [
       h("td", {}, state),
       h("td", { class: "pd-name" }, task),
-      h("td", { class: "pd-number-cell" }, number),
-      duration,
-      result,
-      worker,
-      files,
-    );
+      h("td", { class: "pd-number-cell" }, attempt === 0 ? "–" : String(attempt)),
+      h("td", { class: "pd-number-cell" }, long, waited),
+    ];
+    const row = h("tr", {}, ...cells, result, worker, files);
     let shown = "";
     row.update = (it) => {
       const chosen = model.get("selection");
       const is = chosen.task_id === task && (chosen.attempt === null || chosen.attempt === attempt);
       attribute(row, "aria-selected", String(is));
       state.update(it.state, it.retried ? "retried" : undefined);
-      ticker.show(duration, durationText(it, model.get("scheduler").running));
-      ticker.show(result, resultText(it));
+      ticker.show(long, durationText(it, model.get("scheduler").running));
+      text(waited, waitedText(it));
+      bar.update(it.cells);
+      ticker.show(words, resultText(it));
+      ticker.show(rest, (now) => (model.get("scheduler").running ? left(it.started, it.usual, now) : ""));
       attribute(result, "title", it.result || it.error || it.reason || null);
-      attribute(result, "class", it.result ? "pd-result pd-mono" : "pd-result pd-muted");
+      attribute(words, "class", it.result ? "pd-mono" : "pd-muted");
       text(worker, it.worker);
+      attribute(worker, "title", it.worker || null);
       const paths = JSON.stringify(it.files);
       if (paths !== shown) files.replaceChildren(...it.files.map((file) => fileButton(send, it, file)));
       shown = paths;
@@ -107,7 +73,11 @@ export function attemptsPanel({ model, send, select, ticker }) {
 
   function update() {
     const attempts = model.get("attempts");
-    keyed(body, attempts, (it) => `${it.task}.${it.attempt}`, make);
+    const few = shortened(attempts, model.get("selection"));
+    const shown = showsAll ? attempts : few;
+    keyed(body, shown, (it) => `${it.task}.${it.attempt}`, make);
+    visible(all, few.length < attempts.length);
+    text(all, showsAll ? "Show fewer" : `Show all ${attempts.length.toLocaleString("en-GB")}`);
     table.classList.toggle("pd-no-files", attempts.every((it) => it.files.length === 0));
     visible(table, attempts.length > 0);
     visible(empty, attempts.length === 0);
@@ -115,7 +85,21 @@ export function attemptsPanel({ model, send, select, ticker }) {
   return { element, traits: ["attempts", "selection", "scheduler"], update };
 }
 
-function resultText(it) {
+/** Return the attempts to look at first, where there are many: those that did not go well, and the newest. */
+function shortened(attempts, { task_id: chosen }) {
+  if (attempts.length <= MOST) return attempts;
+  const wrong = attempts.filter((it) => it.state !== "success" && it.state !== "skipped").slice(-MOST / 2);
+  const kept = new Set([...wrong, ...attempts.slice(-MOST / 2), ...attempts.filter((it) => it.task === chosen)]);
+  return attempts.filter((it) => kept.has(it));
+}
+
+/** Return how long an attempt waited for a worker, if that is worth a word. */
+export function waitedText({ queued, started }) {
+  return queued !== null && started !== null && started - queued >= 1000 ? `waited ${elapsed(started - queued)}` : "";
+}
+
+/** Return a function of the time that says what came of an attempt, or how far it is. */
+export function resultText(it) {
   if (it.cells) return () => `cell ${it.cells[0]} of ${it.cells[1]}`;
   if (it.retry_at && !it.retried) {
     return (now) => `next attempt ${age(it.retry_at, Math.min(now, it.retry_at))}`;

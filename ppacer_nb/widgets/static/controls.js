@@ -59,6 +59,21 @@ export function progressBar() {
   return element;
 }
 
+/** Return a bar of the cells of a notebook that are done; `update([cell, cells])`, or null to hide it. */
+export function cellBar() {
+  const done = h("span", { class: "pd-bar-part ppacer-state-running" });
+  const bar = h("span", { class: "pd-bar", role: "progressbar", "aria-valuemin": 0 }, done);
+  bar.update = (cells) => {
+    visible(bar, Boolean(cells));
+    if (!cells) return;
+    done.style.width = `${(100 * (cells[0] - 1)) / cells[1]}%`;
+    attribute(bar, "aria-valuenow", cells[0]);
+    attribute(bar, "aria-valuemax", cells[1]);
+    attribute(bar, "aria-label", `cell ${cells[0]} of ${cells[1]}`);
+  };
+  return bar;
+}
+
 /** Return a button. */
 export function button(label, onclick, attributes = {}) {
   return h("button", { type: "button", class: "pd-button", onclick, ...attributes }, label);

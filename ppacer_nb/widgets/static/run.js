@@ -1,12 +1,13 @@
 // The selected run: what it is, what went wrong, its graph, attempts and log.
 
-import { attemptsPanel, errorsPanel } from "./attempts.js";
+import { attemptsPanel } from "./attempts.js";
 import { runPage } from "./choosing.js";
 import { badge, button } from "./controls.js";
 import { attribute, h, text, visible } from "./dom.js";
+import { errorsPanel } from "./errors.js";
 import { viewerPanel } from "./files.js";
-import { graphPanel } from "./graph.js";
 import { logsPanel } from "./logs.js";
+import { picturePanels } from "./pictures.js";
 import { durationText, zoneOf } from "./runs.js";
 import { steeringButtons } from "./steering.js";
 import { taskPanel } from "./task.js";
@@ -14,7 +15,9 @@ import { age, fullIn, when } from "./time.js";
 
 /** The selected run with all its parts. */
 export function runPanels(context) {
-  const parts = [runHeader(context), ...[errorsPanel, graphPanel, taskPanel, attemptsPanel, viewerPanel, logsPanel].map((p) => p(context))];
+  const pictures = picturePanels(context); // the first holds the others
+  const [errors, task, attempts, viewer, logs] = [errorsPanel, taskPanel, attemptsPanel, viewerPanel, logsPanel].map((p) => p(context));
+  const parts = [runHeader(context), errors, pictures[0], task, attempts, viewer, logs];
   const empty = h("p", { class: "pd-empty" }, "A run's graph, attempts and log appear here.");
   const element = h(
     "section",
@@ -31,7 +34,7 @@ export function runPanels(context) {
       visible(empty, !known);
     },
   };
-  return [whole, ...parts];
+  return [whole, ...parts, ...pictures.slice(1)];
 }
 
 function runHeader({ model, send, select, ticker }) {

@@ -59,6 +59,15 @@ export function growing(millis) {
   return seconds < 60 ? `${seconds} s` : long(seconds);
 }
 
+/** Return what is left of something that began then and usually takes so long: "about 2 min left"; or "". */
+export function left(started, usual, now) {
+  if (!started || usual === null) return "";
+  const seconds = (started + usual - now) / 1000;
+  if (seconds < 0) return `longer than the usual ${growing(usual)}`;
+  if (seconds < 1) return "almost done";
+  return `about ${rough(seconds < 10 ? Math.ceil(seconds) : seconds < 90 ? Math.ceil(seconds / 5) * 5 : seconds)} left`;
+}
+
 /** Elements whose text depends on the time: brought up to date each second until `stop`. */
 export class Ticker {
   #texts = new Map();
