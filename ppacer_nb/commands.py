@@ -29,7 +29,7 @@ def reader() -> Reader:
 def runs(api: SchedulerApi, dag_id: str | None, limit: int) -> Rendered:
     """Return the latest runs, of one DAG or of all."""
     if dag_id is not None:
-        _check_dag(api, dag_id)
+        check_dag(api, dag_id)
     return answers.run_table(api.history.runs(dag_id=dag_id, limit=limit), reader())
 
 
@@ -81,7 +81,7 @@ def find_run(api: SchedulerApi, name: str | None) -> RunRecord:
             raise NotFound("there are no runs yet: %ppacer trigger DAG starts one.")
         return found[0]
     if "/" not in name:
-        _check_dag(api, name)
+        check_dag(api, name)
         found = history.runs(dag_id=name, limit=1)
         if not found:
             raise NotFound(f"DAG {name!r} has not run yet: %ppacer trigger {name} runs it now.")
@@ -164,7 +164,8 @@ def parse_params(given: Iterable[str]) -> dict[str, Any]:
     return params
 
 
-def _check_dag(api: SchedulerApi, dag_id: str) -> None:
+def check_dag(api: SchedulerApi, dag_id: str) -> None:
+    """Raise NotFound if there is no such DAG, neither defined nor in the history."""
     known = [dag.dag_id for dag in api.dags()]
     if dag_id not in known:
         listed = f": there are {', '.join(known)}" if known else ": none is defined yet"

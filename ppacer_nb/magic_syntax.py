@@ -118,7 +118,10 @@ def build_parser() -> argparse.ArgumentParser:
     resume.add_argument("run", nargs="?", metavar="RUN")
     resume.add_argument("task", nargs="?", metavar="TASK", help="if kernels of several are held")
     add("sql", "Query the run history; %%%%ppacer sql takes a query of several lines.")
-    add("dashboard", "Show and steer everything live, under the cell.")
+    dashboard = add("dashboard", "Show and steer everything live, under the cell; or one DAG or run alone.")
+    one = dashboard.add_mutually_exclusive_group()
+    one.add_argument("--dag", metavar="DAG", help="only the page of this DAG")
+    one.add_argument("--run", metavar="RUN", help="only the page of this run")
     topic = add("help", "Say what a command does.")
     topic.add_argument("topic", nargs="?", metavar="COMMAND")
     return main
@@ -180,12 +183,22 @@ _ARGUMENTS: dict[str, list[Completer]] = {
     "resume": [_held_runs, _held_tasks],
     "logs": [_run_names, _task_ids],
 }
+#: What completes the value of an option.
+_OPTION_VALUES: dict[tuple[str, str], Completer] = {
+    ("dashboard", "--dag"): _dag_ids,
+    ("dashboard", "--run"): _run_names,
+}
 #: Commands that take their last argument any number of times.
 _REPEATED = {"clear"}
 
 
-def completer_of(command: str, given: Sequence[str]) -> Completer | None:
-    """Return what knows the next argument of a command, None if it takes no more; some are `given`."""
+def completer_of(command: str, given: Sequence[str], option: str = "") -> Completer | None:
+    """Return what knows the next argument of a command, None if it takes no more; some are `given`.
+
+    Where the word before is an `option` with a value of its own, that is what comes next.
+    """
+    if (command, option) in _OPTION_VALUES:
+        return _OPTION_VALUES[command, option]
     wanted = _ARGUMENTS.get(command, [])
     if command in _REPEATED:
         return wanted[min(len(given), len(wanted) - 1)]

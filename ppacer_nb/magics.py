@@ -13,13 +13,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import display
 
-from ppacer_nb import commands
+from ppacer_nb import commands, dashboards
 from ppacer_nb.errors import InvalidOption, PpacerError
 from ppacer_nb.magic_syntax import Usage, build_parser, completer_of, option_names, spelled_out, subparsers
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.durations import parse_duration
 from ppacer_nb.model.history import QueryResult
-from ppacer_nb.session import Session, notebook_name
+from ppacer_nb.session import Session, current, notebook_name
 from ppacer_nb.views import answers, catching_up
 from ppacer_nb.views.page import note
 from ppacer_nb.views.tables import Rendered, combine
@@ -134,7 +134,7 @@ class PpacerMagics(Magics):
         command, given = before[0], [word for word in before[1:] if not word.startswith("-")]
         if command == "help":
             return [*self._commands, "sql"]
-        completer = completer_of(command, given)
+        completer = completer_of(command, given, before[-1])
         if completer is None:
             return option_names(self._parser, command)
         try:
@@ -276,15 +276,17 @@ class PpacerMagics(Magics):
             result = api.history.sql(query)
         return QueryAnswer(result)
 
-    def _show_dashboard(self, _: argparse.Namespace) -> None:
+    def _show_dashboard(self, given: argparse.Namespace) -> None:
+        if given.dag is not None:
+            opened = dashboards.dag_view(given.dag)
+        elif given.run is not None:
+            opened = dashboards.run_view(given.run)
+        else:
+            opened = dashboards.dashboard()
         if self._dashboard is not None:
             self._dashboard.close()
-        # Not at the top: widgets take a while to import, and a terminal never needs them.
-        from ppacer_nb.widgets import dashboard
-
-        with self._session.api() as api:
-            self._dashboard = dashboard(api)
-        display(self._dashboard)
+        self._dashboard = opened
+        display(opened)
 
     def _help(self, given: argparse.Namespace) -> Rendered:
         chosen = self._parser
@@ -295,8 +297,7 @@ class PpacerMagics(Magics):
 
 def load(shell: InteractiveShell) -> None:
     """Add the magic to a shell; what ``%load_ext ppacer_nb`` does."""
-    session = Session()
-    magics = PpacerMagics(shell, session)
+    magics = PpacerMagics(shell, current())
     shell.register_magics(magics)
     shell.events.register("post_run_cell", magics.after_cell)
     shell.Completer.custom_matchers.append(magics.complete)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from ppacer_nb.authoring.registry import defined_dags
@@ -139,6 +140,12 @@ class Session:
     def _stop_at_exit(self) -> None:
         if self.scheduler is not None:
             self.scheduler.stop(wait=timedelta(0))
+
+
+@cache
+def current() -> Session:
+    """Return the session of this process, which ``%ppacer`` and the dashboards share."""
+    return Session()
 
 
 def find_scheduler(store: Path) -> RemoteScheduler | None:

@@ -17,6 +17,7 @@ from traitlets.config import Config
 from ppacer_nb.authoring import registry
 from ppacer_nb.magics import PpacerMagics
 from ppacer_nb.model.events import ScheduleEvent
+from ppacer_nb.session import current
 from ppacer_nb.status import ScheduleEventKind
 from ppacer_nb.store.store import Store
 from tests.faces import Shell, begun, failing_dag, may_go_on, sales_dag, waiting_dag
@@ -28,6 +29,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JPY_SESSION_NAME", "analysis.ipynb")
     registry.forget_all()
+    current.cache_clear()
     InteractiveShell.clear_instance()
     # Without a history, whose file is gone when the process ends.
     ip: Any = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
@@ -38,6 +40,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     assert not _magics(found)._session.is_running
     Widget.close_all()
     registry.forget_all()
+    current.cache_clear()
     InteractiveShell.clear_instance()
 
 
@@ -233,6 +236,21 @@ def test_after_a_stop_the_dashboard_shows_the_history_and_leaves_the_store_to_th
     assert "No scheduler is running" not in shell.run("%ppacer dashboard")
 
 
+def test_the_dashboard_of_one_dag_or_one_run_is_shown_alone(shell: Shell) -> None:
+    sales_dag(schedule="15 6 * * 1-5")
+    failing_dag()
+    shell.run("%ppacer start")
+    run_id = finished_run(shell, "failing")
+    finished_run(shell, "sales")
+    shown = shell.run(f"%ppacer dashboard --run {run_id}")
+    assert "no good: 1" in shown
+    assert "sales" not in shown
+    assert "at 06:15, Monday to Friday" in shell.run("%ppacer dashboard --dag sales")
+    assert "did you mean 'sales'" in shell.run("%ppacer dashboard --dag salse")
+    assert "did you mean" in shell.run(f"%ppacer dashboard --run {run_id}Z")
+    assert "not allowed with" in shell.run(f"%ppacer dashboard --dag sales --run {run_id}")
+
+
 def test_help_names_every_command(shell: Shell) -> None:
     shown = shell.run("%ppacer help")
     for command in _magics(shell)._commands:
@@ -256,6 +274,9 @@ def test_help_names_every_command(shell: Shell) -> None:
         ("%ppacer mark sales total ", ["failed", "success"]),
         ("%ppacer cancel sales r", ["rows"]),
         ("%ppacer pause ", ["sales"]),
+        ("%ppacer dashboard --", ["--dag", "--run"]),
+        ("%ppacer dashboard --dag ", ["sales"]),
+        ("%ppacer dashboard --run sales/", None),
         ("x = 1\n%ppacer trigger s", ["sales"]),
     ],
 )

@@ -39,6 +39,7 @@ from ppacer_nb.views.svg import to_html
 
 if TYPE_CHECKING:
     from ppacer_nb.scheduler.run_once import RunResult
+    from ppacer_nb.widgets import Dashboard
 
 _current: ContextVar[DAG | None] = ContextVar("ppacer_current_dag", default=None)
 
@@ -243,6 +244,23 @@ class DAG:
             executor=executor,
             on_change=live_graph(spec),
         )
+
+    def dashboard(self) -> Dashboard:
+        """Return a live view of this DAG: its schedule, and the buttons to steer it.
+
+        Raises
+        ------
+        NotRunning
+            If there is neither a scheduler nor a history.
+        NotFound
+            If the scheduler does not know the DAG.
+        StoreLocked
+            If the store is held by a process that cannot be asked.
+        """
+        # Not at the top: it is built upon what is defined here.
+        from ppacer_nb.dashboards import dag_view
+
+        return dag_view(self.id)
 
     def mermaid(self) -> str:
         """Return the graph as a Mermaid flowchart, for a Markdown page."""
