@@ -28,13 +28,13 @@ from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
 from ppacer_nb.store.codec import event_of, task_shapes, to_timestamp
 from ppacer_nb.store.database import Database
+from ppacer_nb.store.durations import durations_query, last_durations
 from ppacer_nb.store.grid import GRID, grid_runs
 from ppacer_nb.store.run_index import IN_SPAN, SPAN
 from ppacer_nb.store.run_records import Span, run_records
 from ppacer_nb.store.run_tally import RunTally
 
 _ALL = 2**63 - 1
-from ppacer_nb.store.durations import durations_query, last_durations
 
 _CHOSEN = """
 SELECT run_id, seq FROM events

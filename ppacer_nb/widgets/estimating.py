@@ -9,4 +9,5 @@ from statistics import median
 
 def usual_durations(past: Mapping[str, Sequence[timedelta]]) -> dict[str, timedelta]:
     """Return, by task, the median of how long its last successes took; a task without any is missing."""
-    return {id: median(durations) for id, durations in past.items() if durations}
+    seconds = {id: [one.total_seconds() for one in durations] for id, durations in past.items()}
+    return {id: timedelta(seconds=median(each)) for id, each in seconds.items() if each}

@@ -2,7 +2,7 @@
 // kernel, which makes values of it or says why it cannot.
 
 import { button } from "./controls.js";
-import { attribute, h, keyed, text, visible } from "./dom.js";
+import { attribute, h, text, visible } from "./dom.js";
 
 let made = 0;
 
