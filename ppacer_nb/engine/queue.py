@@ -105,17 +105,22 @@ class ReadyQueue:
         dag = self._dag(task.dag_id)
         line = dag.lines.setdefault(task.pool, Ranking())
         line.set(task, _Place(-task.priority, next(self._puts)))
-        if line.first is not None and line.first[1] is task:
+        first = line.first
+        if first is not None and first[1] is task:
             self._line_up_for(task.pool, task.dag_id, dag)
 
     def take(self) -> ReadyTask | None:
         """Return the next task that may start, and count it as running; None if none may."""
         if not self._waiting or self._busy >= self.limits.max_workers:
             return None
-        turns = [(*first, pool) for pool, dags in self._turns.items() if (first := self._first(pool, dags))]
-        if not turns:
+        best: tuple[_Turn, str, str | None] | None = None
+        for pool, dags in self._turns.items():
+            first = self._first(pool, dags)
+            if first is not None and (best is None or first[0] < best[0]):
+                best = (*first, pool)
+        if best is None:
             return None
-        _, dag_id, pool = min(turns, key=lambda turn: turn[0])
+        _, dag_id, pool = best
         dag = self._dags[dag_id]
         task = dag.lines[pool].pop()
         del self._waiting[task.run_id, task.task_id]

@@ -44,7 +44,8 @@ class Ranking(Generic[T, Rank]):
 
     def set(self, thing: T, rank: Rank) -> None:
         """Give `thing` that rank, in place of any it had."""
-        self.discard(thing)
+        if thing in self._living:
+            self.discard(thing)
         number = self._living[thing] = next(self._numbers)
         heapq.heappush(self._heap, (rank, number, thing))
 

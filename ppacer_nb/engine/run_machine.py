@@ -95,7 +95,7 @@ class RunMachine:
 
     def begin(self, now: datetime) -> list[EventOfRun]:
         """Leave QUEUED: the tasks that wait for nothing become ready."""
-        self._emit(replace(self.created, state=RunState.RUNNING, at=now, reason=""))
+        self._emit(self._becomes(RunState.RUNNING, now))
         return self.resume(now)
 
     def resume(self, now: datetime) -> list[EventOfRun]:
@@ -241,7 +241,7 @@ class RunMachine:
             self.info(task_id, attempt),
             task.spec,
             {id: value for id, value in inputs.items() if value is not None},
-            runs_folder / self.run_id,
+            runs_folder,
             self.dag.cwd,
             hold=task.spec.options.hold_on_failure if is_last else None,
             resumes=task.resumes,
@@ -394,7 +394,15 @@ class RunMachine:
                 self._decide(task, now)
         if not self._open and not self.state.is_terminal:
             state, reason = self._end()
-            self._emit(replace(self.created, state=state, at=now, reason=reason))
+            self._emit(self._becomes(state, now, reason))
+
+    def _becomes(self, state: RunState, now: datetime, reason: str = "") -> RunEvent:
+        """Return that the run is in that state from now on."""
+        it = self.created
+        return RunEvent(
+            *(it.run_id, it.dag_id, it.run_type, it.logical_date, it.version, it.params, it.tasks),
+            *(state, now, reason, it.restarts, False, it.interruptions),
+        )
 
     def _decide(self, task: TaskProgress, now: datetime, reason: str = "") -> None:
         if self.early_end is not None and self.to_stop:

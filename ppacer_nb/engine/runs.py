@@ -192,26 +192,27 @@ class Runs:
 
     def _absorb(self, machine: RunMachine, events: Collection[Event], now: datetime) -> None:
         """Record what a run decided, queue what became ready, and let go of a run that has ended."""
-        self._withdraw(machine, {e.task_id for e in events if isinstance(e, TaskEvent) and not e.attempt})
+        if gone := {event.task_id for event in events if type(event) is TaskEvent and not event.attempt}:
+            self._withdraw(machine, gone)
         for event in events:
             self._record(event)
-            if isinstance(event, TaskEvent):
+            if type(event) is TaskEvent:
                 self._follow_up(machine, event)
             else:
                 self._set_deadline(machine)
+        dag = machine.dag
         while machine.ready:
             task = machine.tasks[machine.ready.popleft()].spec
-            priority = machine.dag.priority_of(task)
-            self.queue.put(ReadyTask(machine.run_id, machine.dag.id, task.id, task.options.pool, priority))
+            self.queue.put(
+                ReadyTask(machine.run_id, dag.id, task.id, task.options.pool, dag.priority_of(task))
+            )
         if machine.state.is_terminal:
             del self.runs[machine.run_id]
-            self.dags[machine.dag.id].active.discard(machine.run_id)
-            self._freed.append(machine.dag.id)
+            self.dags[dag.id].active.discard(machine.run_id)
+            self._freed.append(dag.id)
 
     def _withdraw(self, machine: RunMachine, task_ids: Collection[str]) -> None:
         """Let what was to come of tasks that ended or were cleared without an attempt not come."""
-        if not task_ids:
-            return
         self.queue.discard(machine.run_id, task_ids)
         for id in task_ids:
             self._timers.cancel(RetryDue(machine.run_id, id))
@@ -230,6 +231,8 @@ class Runs:
             self._out.append(Notify(notification))
 
     def _set_deadline(self, machine: RunMachine) -> None:
+        if machine.dag.timeout is None:
+            return
         overdue = RunOverdue(machine.run_id)
         if machine.deadline is None:
             self._timers.cancel(overdue)

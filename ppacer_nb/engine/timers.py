@@ -20,7 +20,8 @@ class Timers(Generic[T]):
     @property
     def next(self) -> datetime | None:
         """When the earliest is due, None if there is nothing."""
-        return None if self._due.first is None else self._due.first[0]
+        first = self._due.first
+        return None if first is None else first[0]
 
     @property
     def size(self) -> int:

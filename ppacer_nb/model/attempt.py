@@ -20,7 +20,7 @@ class Job:
     run: RunInfo
     task: TaskSpec
     inputs: Mapping[str, Value]  #: the results it receives, by upstream task id
-    run_folder: Path  #: where the run keeps its files
+    runs_folder: Path  #: where all runs keep their files
     cwd: Path  #: the working directory of the task's code
     hold: timedelta | None = None  #: how long its kernel stays if it fails; None: it ends with the attempt
     resumes: AttemptKey | None = None  #: the attempt in whose held kernel it goes on
@@ -29,6 +29,11 @@ class Job:
     def key(self) -> AttemptKey:
         """Which attempt this is."""
         return self.run.key
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run keeps its files."""
+        return self.runs_folder / self.run.run_id
 
     def file(self, suffix: str) -> Path:
         """Return where this attempt keeps its file of that kind: ``<task>.<attempt><suffix>``."""

@@ -58,5 +58,6 @@ def dag_id_of(run_id: str) -> str:
 
 def stamp(instant: datetime) -> str:
     """Return an aware instant in UTC as ids spell it, exact to the microsecond."""
-    text = instant.astimezone(UTC).isoformat()  # a third of the time that strftime takes
+    in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    text = in_utc.isoformat()  # a third of the time that strftime takes
     return f"{text.removesuffix('+00:00').replace('-', '').replace(':', '')}Z"

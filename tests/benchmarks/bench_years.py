@@ -211,14 +211,21 @@ def _sunday(year: int, month: int, nth: int) -> datetime:
 
 def _note(played: Played, commands: Iterable[Command], now: datetime) -> None:
     for command in commands:
-        match command:
-            case Record(ScheduleEvent(dag_id, ScheduleEventKind.REGULAR, first)) if first == now:
-                played.points[dag_id].append(first)
-            case Record(ScheduleEvent()):
+        if type(command) is not Record:
+            continue
+        event = command.event
+        if type(event) is ScheduleEvent:
+            if event.kind is ScheduleEventKind.REGULAR and event.first == now:
+                played.points[event.dag_id].append(event.first)
+            else:
                 played.others += 1
-            case Record(RunEvent(state=RunState.SUCCESS, run_type=RunType.SCHEDULED) as event):
-                if event.at == event.logical_date:
-                    played.ended[event.dag_id].append(event.logical_date)
+        elif type(event) is RunEvent and _ended_well_at_once(event):
+            played.ended[event.dag_id].append(event.logical_date)
+
+
+def _ended_well_at_once(event: RunEvent) -> bool:
+    is_success = event.state is RunState.SUCCESS and event.run_type is RunType.SCHEDULED
+    return is_success and event.at == event.logical_date
 
 
 def _planned() -> Iterator[Planned]:

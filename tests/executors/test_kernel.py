@@ -190,7 +190,7 @@ def test_nothing_outlives_the_schedulers_process_and_the_notebook_says_interrupt
     assert_gone(*family)
     import nbformat
 
-    states = [nbformat.read(path, 4).metadata.ppacer.state for path in (tmp_path / "run").glob("*.ipynb")]
+    states = [nbformat.read(path, 4).metadata.ppacer.state for path in (tmp_path / "runs").rglob("*.ipynb")]
     assert states == ["interrupted", "interrupted"]
 
 

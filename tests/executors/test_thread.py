@@ -209,7 +209,7 @@ def test_a_secret_that_is_not_set_is_the_tasks_failure(monkeypatch: pytest.Monke
 
 def test_a_large_result_lies_in_the_runs_folder(tmp_path: Path) -> None:
     _, outcome = run(job(lambda: "x" * 100_000, folder=tmp_path))
-    assert outcome.value.path == tmp_path / "task.1.value.pkl"
+    assert outcome.value.path == tmp_path / "d" / "1" / "task.1.value.pkl"
     assert values.load(outcome.value) == "x" * 100_000
 
 

@@ -188,7 +188,7 @@ class Lab:
         task_id = f"task_{next(self._numbers)}"
         info = RunInfo("lab", "lab/manual-1", RunType.MANUAL, DAY, task_id, 1, {"city": "Łódź"})
         task = TaskSpec(task_id, work, options)
-        return self._submit(Job(info, task, inputs or {}, self.folder / "run", self.folder, hold))
+        return self._submit(Job(info, task, inputs or {}, self.folder / "runs", self.folder, hold))
 
     def resume(self, failed: Trial, parameters: Mapping[str, Any] | None = None) -> Trial:
         """Submit another attempt that goes on in the held kernel of `failed`."""
