@@ -34,6 +34,11 @@ class Coordinator(Backfills):
         """When `advance` has something to do, if nothing else happens before; None: never."""
         return self._timers.next
 
+    @property
+    def next_point(self) -> datetime | None:
+        """When the next schedule point is due, if nothing else is due before it."""
+        return self._timers.next if isinstance(self._timers.first, PointDue) else None
+
     def timetables(self, dag_id: str | None = None) -> list[Timetable]:
         """Return the timetables by which scheduled runs are made, of one DAG or of all."""
         return [
@@ -227,6 +232,18 @@ class Coordinator(Backfills):
                 case _:
                     self._time_out(due)
         return self._commands(now)
+
+    def serve_ahead(self, point: datetime) -> list[Command]:
+        """Make the runs for the schedule points up to `point`, which is about to come.
+
+        All is recorded as of `point`, and no attempt may start before it. Of what is due first, only points
+        are served: time that somebody was given does not end early.
+        """
+        while (next_point := self.next_point) is not None and next_point <= point:
+            due = self._timers.pop_due(point)
+            assert isinstance(due, PointDue)
+            self._serve_points(self.dags[due.dag_id], point)
+        return self._commands(point)
 
     def _hold(self, key: AttemptKey, held: Held) -> None:
         """Note that a kernel is held. Each takes memory: there are no more of them than workers."""

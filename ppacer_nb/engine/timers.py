@@ -24,6 +24,12 @@ class Timers(Generic[T]):
         return None if first is None else first[0]
 
     @property
+    def first(self) -> T | None:
+        """The one that is due first, None if there is nothing."""
+        first = self._due.first
+        return None if first is None else first[1]
+
+    @property
     def size(self) -> int:
         """How many entries are kept in memory, those cancelled included."""
         return self._due.size

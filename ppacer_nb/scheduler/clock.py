@@ -11,6 +11,9 @@ from typing import Protocol
 #: No sleep is longer: a suspended machine or a corrected clock is noticed within this time.
 LONGEST_SLEEP = timedelta(seconds=10)
 
+#: Before a schedule point, to record its run: a commit takes 2 ms on a usual disk.
+LEAD = timedelta(milliseconds=5)
+
 #: Smaller corrections of the clock wait until they come to this together.
 SMALLEST_STEP = timedelta(seconds=1)
 
@@ -53,6 +56,11 @@ class Signal:
 class Clock(Protocol):
     """The scheduler's only source of time."""
 
+    @property
+    def lead(self) -> timedelta:
+        """How long before a schedule point its run is recorded, so that its tasks can start at the point."""
+        ...
+
     def now(self) -> datetime:
         """Return the current time, aware, in UTC."""
         ...
@@ -72,6 +80,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's wall clock.
 
+    Runs are recorded 5 ms ahead of their points, about twice the time that a disk takes for it.
+
     Parameters
     ----------
     wall
@@ -89,6 +99,11 @@ class SystemClock:
         self._wall = wall
         self._passed = passed
         self._set_at = self._when_set()
+
+    @property
+    def lead(self) -> timedelta:
+        """How long before a schedule point its run is recorded; see `Clock.lead`."""
+        return LEAD
 
     def now(self) -> datetime:
         """Return the current time, aware, in UTC."""

@@ -101,7 +101,8 @@ class SchedulerLoop:
         self._ends: dict[str, Future[RunState]] = {}
         self._unheard: set[Future[Any]] = set()  # answers to what the loop has not come to yet
         self._unwritten: set[Future[Any]] = set()  # answers that wait for the disk
-        self._starting: dict[AttemptKey, Job] = {}  # attempts that wait for the disk
+        self._starting: dict[AttemptKey, Job] = {}  # attempts that wait for the disk, or for their time
+        self._ahead: deque[tuple[datetime, Start]] = deque()  # on disk, and to begin at that time
         self._trouble: StoreError | None = None  # while the history cannot be written
         self._defect = ""
         self._stop_lock = threading.Lock()
@@ -267,17 +268,34 @@ class SchedulerLoop:
             self._turn(self._clock.now())
             self._turned.set()
             self._announce()
-            await self._clock.wait(self._coordinator.next_wakeup, self._news)
+            await self._clock.wait(self._next_wakeup(), self._news)
         self._turn(self._clock.now())  # answers who still asked
 
     def _turn(self, now: datetime) -> None:
         self._woken = False  # before the inbox is emptied: what is put there now asks for the next turn
         if step := self._clock.step():  # read after `now`: none that `now` shows is missed
             self._coordinator.clock_stepped(step)
+        while self._ahead and (step or self._ahead[0][0] <= now):
+            self._begin(self._ahead.popleft()[1])
         while self._inbox:
             self._decide(self._inbox.popleft(), now)
         self._decide(self._coordinator.advance, now)
         self._carry_out_decided()
+        self._serve_ahead(now)
+
+    def _serve_ahead(self, now: datetime) -> None:
+        """Record the runs of a schedule point that is about to come, so that they can begin when it does."""
+        point = self._coordinator.next_point
+        if point is not None and point - now <= self._clock.lead:
+            self._decide(lambda _: self._coordinator.serve_ahead(point), now)
+            self._carry_out_decided(not_before=point)
+
+    def _next_wakeup(self) -> datetime | None:
+        """Return when there is something to do, if nothing happens before."""
+        engine = self._coordinator
+        due = engine.next_wakeup if engine.next_point is None else engine.next_point - self._clock.lead
+        begin = self._ahead[0][0] if self._ahead else None
+        return min(filter(None, (due, begin)), default=None)
 
     def _decide(self, act: Callable[[datetime], Sequence[Command]], now: datetime) -> None:
         try:
@@ -291,8 +309,13 @@ class SchedulerLoop:
         self._defect = f"an internal error ({type(error).__name__}: {error})"
         _log.exception("ppacer: internal error in the scheduler")
 
-    def _carry_out_decided(self, then: Callable[[], None] | None = None) -> None:
-        """Carry out all that was decided, in that order, and call `then` when it is on disk."""
+    def _carry_out_decided(
+        self, then: Callable[[], None] | None = None, *, not_before: datetime | None = None
+    ) -> None:
+        """Carry out all that was decided, in that order, and call `then` when it is on disk.
+
+        Attempts begin then, but `not_before` a schedule point that has yet to come.
+        """
         commands, self._decided = self._decided, []
         events: list[Event] = []
         starts: list[Start | Recall] = []
@@ -313,12 +336,16 @@ class SchedulerLoop:
                 case Notify(notification):
                     self._notify(notification)
         if events or starts:
-            self._log.events(events, lambda: self._on_disk(events, starts, then))
+            self._log.events(events, lambda: self._on_disk(events, starts, then, not_before))
         elif then is not None:
             then()
 
     def _on_disk(
-        self, events: Sequence[Event], starts: Sequence[Start | Recall], then: Callable[[], None] | None
+        self,
+        events: Sequence[Event],
+        starts: Sequence[Start | Recall],
+        then: Callable[[], None] | None,
+        not_before: datetime | None,
     ) -> None:
         """Go on, in the writer's thread, with what waited for these events to be durable."""
         for event in events:
@@ -330,7 +357,7 @@ class SchedulerLoop:
             then()
         # A loop that has ended has cancelled them, and has nobody to tell.
         with contextlib.suppress(NotRunning):
-            self._post(lambda now: self._go_on(events, starts, now))
+            self._post(lambda now: self._go_on(events, starts, now, not_before))
 
     def _answer(self, answer: Future[T], result: T) -> None:
         self._unwritten.discard(answer)
@@ -356,7 +383,11 @@ class SchedulerLoop:
                 self._note_defect(error)
 
     def _go_on(
-        self, events: Sequence[Event], starts: Sequence[Start | Recall], now: datetime
+        self,
+        events: Sequence[Event],
+        starts: Sequence[Start | Recall],
+        now: datetime,
+        not_before: datetime | None,
     ) -> list[Command]:
         """Tell the listeners what they can read now, and begin what may begin."""
         commands: list[Command] = []
@@ -367,6 +398,8 @@ class SchedulerLoop:
                 self._changed.add(event.dag_id)
         for start in starts:
             match start:
+                case Start() if not_before is not None and now < not_before:
+                    self._ahead.append((not_before, start))
                 case Start():
                     self._begin(start)
                 case Recall(run_id):

@@ -35,6 +35,8 @@ class SimulatedClock:
 
     def __init__(self, start: datetime, settle: Callable[[], None] = lambda: None) -> None:
         self.settle = settle
+        #: How long before a schedule point its run is recorded: in simulated time no disk is slow.
+        self.lead = timedelta(0)
         self._now = start.astimezone(UTC)
         self._goal = self._now
         self._step = timedelta(0)
