@@ -71,6 +71,29 @@ def show(store: Path | None, run: str | None) -> None:
 
 @main.command()
 @_store_option
+@click.argument("dag")
+def versions(store: Path | None, dag: str) -> None:
+    """List the versions that DAG has had, and how many runs were made with each."""
+    with _api(store) as api:
+        _print(commands.versions(api, dag))
+
+
+@main.command()
+@_store_option
+@click.argument("dag")
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+def diff(store: Path | None, dag: str, old: str | None, new: str | None) -> None:
+    """Say what changed in DAG from its version OLD to NEW.
+
+    Each is a version, the start of one, or a run that used it; without them, what the newest changed.
+    """
+    with _api(store) as api:
+        _print(commands.diff(api, dag, old, new))
+
+
+@main.command()
+@_store_option
 @click.option("-n", default=200, show_default=True, type=click.IntRange(1), help="How many lines, the last.")
 @click.option("--attempt", type=click.IntRange(1), help="Only of this attempt.")
 @click.argument("run", required=False)

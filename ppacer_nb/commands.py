@@ -11,10 +11,12 @@ from typing import Any
 from ppacer_nb.errors import InvalidOption, InvalidParameters, NotFound
 from ppacer_nb.model.dag import did_you_mean
 from ppacer_nb.model.history import RunRecord
+from ppacer_nb.model.version_diff import VersionDiff, version_diff
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.views import answers
 from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
+from ppacer_nb.views.versions import diff_page, version_table
 
 _COMPLETED_RUNS = 200
 
@@ -62,6 +64,58 @@ def logs(
         for r in records
     ]
     return answers.log_page(lines, reader())
+
+
+def versions(api: SchedulerApi, dag_id: str) -> Rendered:
+    """Return the versions that a DAG has had."""
+    check_dag(api, dag_id)
+    return version_table(dag_id, api.history.versions(dag_id), reader())
+
+
+def diff(api: SchedulerApi, dag_id: str, old: str | None, new: str | None) -> Rendered:
+    """Return what changed between two versions of a DAG; see `compare`."""
+    return diff_page(compare(api, dag_id, old, new))
+
+
+def compare(api: SchedulerApi, dag_id: str, old: str | None = None, new: str | None = None) -> VersionDiff:
+    """Compare two versions of a DAG: each given as its version, the start of that, or a run that used it.
+
+    Without `new` it is the newest version, without `old` the one that was there before `new`.
+
+    Raises
+    ------
+    NotFound
+        If there is no such DAG or version, or none before it.
+    """
+    check_dag(api, dag_id)
+    known = [one.version for one in api.history.versions(dag_id)]
+    latest = known[0] if new is None else _version(api, dag_id, new, known)
+    if old is not None:
+        before = _version(api, dag_id, old, known)
+    else:
+        earlier = [version for version in known[known.index(latest) :] if version != latest]
+        if not earlier:
+            raise NotFound(f"DAG {dag_id!r} has no version before {latest}: there is nothing to compare.")
+        before = earlier[0]
+    kept = [api.history.dag_version(dag_id, version) for version in (before, latest)]
+    sources = [api.history.sources(dag_id, version) for version in (before, latest)]
+    assert kept[0] is not None
+    assert kept[1] is not None
+    return version_diff(kept[0], kept[1], *sources)
+
+
+def _version(api: SchedulerApi, dag_id: str, name: str, known: list[str]) -> str:
+    """Return the version that `name` means, as in `compare`."""
+    if "/" in name:
+        run = find_run(api, name)
+        if run.dag_id != dag_id:
+            raise NotFound(f"run {run.run_id!r} is one of another DAG than {dag_id!r}.")
+        return run.version
+    matching = list(dict.fromkeys(version for version in known if version.startswith(name)))
+    if len(matching) != 1:
+        why = "there are several that begin so" if matching else f"it has had {', '.join(known)}"
+        raise NotFound(f"DAG {dag_id!r} has no one version {name!r}: {why}.")
+    return matching[0]
 
 
 def find_run(api: SchedulerApi, name: str | None) -> RunRecord:

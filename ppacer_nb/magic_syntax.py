@@ -67,6 +67,12 @@ def build_parser() -> argparse.ArgumentParser:
     runs.add_argument("-n", type=int, default=20, metavar="N", help="how many (%(default)s)")
     show = add("show", "Show one run: its graph, its attempts, its errors.")
     show.add_argument("run", nargs="?", metavar="RUN")
+    versions = add("versions", "List the versions that a DAG has had.")
+    versions.add_argument("dag", metavar="DAG")
+    diff = add("diff", "Say what changed between versions of a DAG; without any, what the newest changed.")
+    diff.add_argument("dag", metavar="DAG")
+    diff.add_argument("old", nargs="?", metavar="OLD", help="a version, or a run that used it")
+    diff.add_argument("new", nargs="?", metavar="NEW", help="likewise; the newest unless given")
     logs = add("logs", "Show the log of a run, or of one of its tasks.")
     logs.add_argument("run", nargs="?", metavar="RUN")
     logs.add_argument("task", nargs="?", metavar="TASK", help="only of this task")
@@ -157,6 +163,10 @@ def _defined_task_ids(api: SchedulerApi, given: Sequence[str]) -> list[str]:
     return [task.id for task in version.tasks if task.id not in given[1:]] if version else []
 
 
+def _versions(api: SchedulerApi, given: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(one.version for one in api.history.versions(given[0])))
+
+
 def _held_runs(api: SchedulerApi, _: Sequence[str]) -> list[str]:
     return sorted({held.run_id for held in api.info().held})
 
@@ -176,6 +186,8 @@ _ARGUMENTS: dict[str, list[Completer]] = {
         lambda _, __: list(CatchupChoice),
     ],
     "show": [_run_names],
+    "versions": [_dag_ids],
+    "diff": [_dag_ids, _versions, _versions],
     "restart": [_run_names],
     "cancel": [_run_names, _defined_task_ids],
     "clear": [_run_names, _defined_task_ids],

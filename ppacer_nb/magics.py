@@ -68,6 +68,8 @@ class PpacerMagics(Magics):
             "dags": self._dags,
             "runs": self._runs,
             "show": self._show,
+            "versions": self._versions,
+            "diff": self._diff,
             "logs": self._logs,
             "trigger": self._trigger,
             "cancel": self._cancel,
@@ -183,6 +185,14 @@ class PpacerMagics(Magics):
     def _show(self, given: argparse.Namespace) -> Rendered:
         with self._session.api() as api:
             return commands.show(api, given.run)
+
+    def _versions(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            return commands.versions(api, given.dag)
+
+    def _diff(self, given: argparse.Namespace) -> Rendered:
+        with self._session.api() as api:
+            return commands.diff(api, given.dag, given.old, given.new)
 
     def _logs(self, given: argparse.Namespace) -> Rendered:
         with self._session.api() as api:

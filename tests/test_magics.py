@@ -477,3 +477,24 @@ def test_a_failed_notebook_is_mended_and_resumed(shell: Shell) -> None:
     assert "kernel of attempt 1, kept" in shown
     assert "jupyter console" not in shown
     assert "No kernel is held" in shell.run("%ppacer resume")
+
+
+def test_what_changed_between_versions_is_said(shell: Shell) -> None:
+    sales_dag()
+    shell.run("%ppacer start --executor thread")
+    run_id = finished_run(shell, "sales")
+    assert "there is nothing to compare" in shell.run("%ppacer diff sales")
+    sales_dag(schedule="15 6 * * *")
+    shell.run("")
+    listed = shell.run("%ppacer versions sales")
+    scheduler = _magics(shell)._session.scheduler
+    assert scheduler is not None
+    new, old = (one.version for one in scheduler.history.versions("sales"))
+    assert listed.index(new) < listed.index(old)
+    shown = shell.run("%ppacer diff sales")
+    assert f"from version {old} to {new}: the DAG itself changed." in shown
+    assert "+schedule 15 6 * * *" in shown
+    assert shell.run(f"%ppacer diff sales {run_id} {new[:6]}") == shown
+    assert "nothing changed" in shell.run(f"%ppacer diff sales {new} {new}")
+    assert f"it has had {new}, {old}" in shell.run("%ppacer diff sales nonsense")
+    assert "did you mean 'sales'" in shell.run("%ppacer diff salse")

@@ -35,7 +35,7 @@ class NotebookInfo:
     """A notebook that can be a task."""
 
     path: Path
-    source: str  #: all code, for telling versions apart
+    source: str  #: all code, for telling versions apart; each cell begins with the line "# %%"
     kernel_name: str
     language: str
     has_parameters_cell: bool
@@ -60,7 +60,7 @@ def inspect_notebook(path: Path, kernel_name: str | None = None) -> NotebookInfo
     parameters_cell = next((c for c in code if "parameters" in c.metadata.get("tags", [])), None)
     return NotebookInfo(
         path=path,
-        source="\n\n".join(cell.source for cell in code),
+        source="\n\n".join(f"# %%\n{cell.source}" for cell in code),
         kernel_name=kernel_name,
         language=language,
         has_parameters_cell=parameters_cell is not None,

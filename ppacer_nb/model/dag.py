@@ -6,7 +6,6 @@ import difflib
 import graphlib
 import hashlib
 import heapq
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,9 +20,6 @@ from ppacer_nb.model.catchup import OFF, Catchup
 from ppacer_nb.model.placeholders import FIELDS, Placeholder, UpstreamResult, references
 from ppacer_nb.model.task import TaskSpec
 from ppacer_nb.schedules.protocol import Schedule
-
-# Part of many reprs, and different in every process: no part of what a definition says.
-_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,15 @@ class DagSpec:
     @cached_property
     def source(self) -> str:
         """The definition as text: what a version keeps and what two versions are compared by."""
+        named = ("start", "end", "catchup", "max_active_runs", "max_active_tasks", "priority", "timeout")
         head = [
             f"dag {self.id}",
-            f"schedule {self.schedule} timezone {self.timezone} start {self.start} end {self.end}",
-            f"catchup {self.catchup} max_active_runs {self.max_active_runs} timeout {self.timeout}",
-            f"max_active_tasks {self.max_active_tasks} priority {self.priority}",
+            f"schedule {self.schedule}",
+            f"timezone {self.timezone}",
+            *(f"{name} {getattr(self, name)}" for name in named),
             f"params {dict(self.params)!r}",
-            f"tags {', '.join(self.tags)} description {self.description}",
+            f"tags {', '.join(self.tags)}",
+            f"description {self.description}",
         ]
         return "\n\n".join(["\n".join(head), *(_task_source(task) for task in self.tasks.values())])
 
@@ -178,6 +176,4 @@ def _listing(params: Mapping[str, Any]) -> str:
 
 
 def _task_source(task: TaskSpec) -> str:
-    head = f"task {task.id} ({task.kind} {task.work.name}) after {', '.join(task.upstreams) or 'nothing'}"
-    inputs = _ADDRESS.sub("", repr(task.work.inputs))
-    return f"{head}\n{task.options}\ninputs {inputs}\n{task.work.source}"
+    return "\n".join([f"task {task.id}", *task.settings, task.work.source])

@@ -95,13 +95,15 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True)
 class TaskShape:
-    """What a stored version of a DAG says of one task: enough to draw it."""
+    """What a stored version of a DAG says of one task: enough to draw it, and to tell it from another's."""
 
     id: str
     kind: TaskKind
     name: str
     upstreams: Sequence[str]
     data_upstreams: Sequence[str]
+    source_hash: str = ""  #: "" of a version that was stored before sources were kept
+    settings: Sequence[str] = ()  #: what its definition says beside its source, a line each
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,15 @@ class DagVersion:
     params: Mapping[str, Any]
     source: str
     tasks: Sequence[TaskShape]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSummary:
+    """That a DAG was defined as a version, and how many runs have used that."""
+
+    version: str
+    defined_at: datetime
+    runs: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +17,9 @@ TaskKind = Literal["function", "notebook", "bash"]
 NotifyOn = Literal["failure", "retry", "success"]
 OnInterrupt = Literal["retry", "fail"]
 ExportFormat = Literal["html"]
+
+# Part of many reprs, and different in every process: no part of what a definition says.
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 DEFAULT_TIMEOUT = timedelta(minutes=10)  # as ppacer
 LONGEST_RETRY_WAIT = timedelta(days=365)  # backoff grows without bounds, dates do not
@@ -118,6 +123,23 @@ class TaskSpec:
     def kind(self) -> TaskKind:
         """What the task is: a function, a notebook or a shell command."""
         return self.work.kind
+
+    @property
+    def source_hash(self) -> str:
+        """The first 12 hex digits of the SHA-256 of its code, its notebook's code or its command."""
+        return hashlib.sha256(self.work.source.encode(errors="replace")).hexdigest()[:12]
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """What the definition says of it beside its source, a line each: what is as usual is left out."""
+        usual, options = TaskOptions(), self.options
+        changed = [f.name for f in fields(options) if getattr(options, f.name) != getattr(usual, f.name)]
+        return (
+            f"{self.kind} {self.work.name}",
+            f"after {', '.join(self.upstreams) or 'nothing'}",
+            f"inputs {_ADDRESS.sub('', repr(self.work.inputs))}",
+            *(f"{name} {getattr(options, name)}" for name in changed),
+        )
 
     @property
     def data_upstreams(self) -> frozenset[str]:

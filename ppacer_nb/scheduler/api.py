@@ -8,7 +8,14 @@ from typing import Any, Protocol
 
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.grid import GridRun
-from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
+from ppacer_nb.model.history import (
+    AttemptRecord,
+    DagVersion,
+    LogRecord,
+    QueryResult,
+    RunRecord,
+    VersionSummary,
+)
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import UpcomingPoint
@@ -64,6 +71,14 @@ class HistoryApi(Protocol):
 
     def dag_version(self, dag_id: str, version: str | None = None) -> DagVersion | None:
         """Return what a version of a DAG looked like, the newest unless one is named."""
+        ...
+
+    def versions(self, dag_id: str) -> list[VersionSummary]:
+        """Return the versions that a DAG has had, the newest first."""
+        ...
+
+    def sources(self, dag_id: str, version: str) -> dict[str, str]:
+        """Return the sources of the tasks of a version, by their hashes."""
         ...
 
     def sql(self, query: str, *, limit: int = 1000) -> QueryResult:

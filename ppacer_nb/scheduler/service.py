@@ -38,7 +38,7 @@ from ppacer_nb.scheduler.params import params_of
 from ppacer_nb.scheduler.recovery import Left, left_behind
 from ppacer_nb.scheduler.summaries import defined_dag, held_kernels, pool_use, summary_of
 from ppacer_nb.status import RunState, RunType
-from ppacer_nb.store.codec import notification_row, version_row
+from ppacer_nb.store.codec import notification_row, source_rows, version_row
 from ppacer_nb.store.store import Store
 
 _log = logging.getLogger("ppacer_nb")
@@ -89,6 +89,7 @@ class Scheduler:
         try:
             self._accounted = self.history.last_points()
             self._versions = self.history.newest_versions()
+            self._sources = self.history.source_hashes()
             paused = self.history.paused()
             left = left_behind(self.history, self._started_at) if options.recovers else Left()
         except BaseException:
@@ -128,11 +129,19 @@ class Scheduler:
             newest = self._versions.get(dag.id)
             if newest is None or newest.version != dag.version:
                 self._versions[dag.id] = newest = _following(newest, dag, now)
-                self._store.log.row("dag_versions", version_row(dag, newest.defined_at))
+                self._keep(dag, newest)
             return None, commands
 
         self._loop.ask(decide)
         self._loop.make_ready({task.options.executor for task in dag.tasks.values()})
+
+    def _keep(self, dag: DagSpec, newest: NewestVersion) -> None:
+        """Keep what a new version of a DAG says, and those sources of its tasks that no other has had."""
+        for hash, row in source_rows(dag).items():
+            if hash not in self._sources:
+                self._sources.add(hash)
+                self._store.log.row("task_sources", row)
+        self._store.log.row("dag_versions", version_row(dag, newest.defined_at))
 
     def info(self) -> SchedulerInfo:
         """Return how the scheduler is."""

@@ -251,6 +251,8 @@ _ROUTES: list[tuple[str, str, Answer]] = [
     ("get", r"/api/info", lambda r: r.api.info()),
     ("get", r"/api/dags", lambda r: r.api.dags()),
     ("get", r"/api/upcoming", lambda r: r.api.upcoming(r.text("dag_id"), limit=r.number("limit", 10))),
+    ("get", r"/api/dags/([^/]+)/versions", lambda r, dag_id: r.api.history.versions(dag_id)),
+    ("get", r"/api/dags/([^/]+)/sources", lambda r, d: r.api.history.sources(d, r.text("version") or "")),
     ("get", r"/api/dags/([^/]+)/version", lambda r, d: r.api.history.dag_version(d, r.text("version"))),
     ("get", r"/api/dags/([^/]+)/grid", _grid),
     ("get", r"/api/dags/([^/]+)/params", lambda r, dag_id: r.api.params(dag_id)),

@@ -16,7 +16,14 @@ from urllib.parse import quote, urlencode, urlsplit
 from ppacer_nb.errors import NotRunning
 from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.grid import GridRun
-from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, QueryResult, RunRecord
+from ppacer_nb.model.history import (
+    AttemptRecord,
+    DagVersion,
+    LogRecord,
+    QueryResult,
+    RunRecord,
+    VersionSummary,
+)
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import UpcomingPoint
@@ -91,6 +98,18 @@ class RemoteHistory:
         """Return what a version of a DAG looked like, the newest unless one is named."""
         found: DagVersion | None = self._http.get(
             f"dags/{quote(dag_id)}/version", DagVersion | None, version=version
+        )
+        return found
+
+    def versions(self, dag_id: str) -> list[VersionSummary]:
+        """Return the versions that a DAG has had, the newest first."""
+        found: list[VersionSummary] = self._http.get(f"dags/{quote(dag_id)}/versions", list[VersionSummary])
+        return found
+
+    def sources(self, dag_id: str, version: str) -> dict[str, str]:
+        """Return the sources of the tasks of a version, by their hashes."""
+        found: dict[str, str] = self._http.get(
+            f"dags/{quote(dag_id)}/sources", dict[str, str], version=version
         )
         return found
 

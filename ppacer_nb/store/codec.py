@@ -89,7 +89,11 @@ def log_row(key: AttemptKey, line: int, entry: LogLine) -> Row:
 def version_row(dag: DagSpec, defined_at: datetime) -> Row:
     """Return a DAG's version as a row of the table ``dag_versions``."""
     tasks = [
-        [t.id, t.kind, t.work.name, list(t.upstreams), sorted(t.data_upstreams)] for t in dag.tasks.values()
+        [
+            *(t.id, t.kind, t.work.name, list(t.upstreams), sorted(t.data_upstreams), t.source_hash),
+            [_storable(line) for line in t.settings],
+        ]
+        for t in dag.tasks.values()
     ]
     return (
         *(
@@ -102,6 +106,12 @@ def version_row(dag: DagSpec, defined_at: datetime) -> Row:
         *(_storable(dag.description), [_storable(tag) for tag in dag.tags], to_json(dag.params)),
         *(_storable(dag.source), _json(tasks)),
     )
+
+
+def source_rows(dag: DagSpec) -> dict[str, Row]:
+    """Return the sources of a DAG's tasks as rows of the table ``task_sources``, by their hashes."""
+    tasks = {task.source_hash: task for task in dag.tasks.values()}
+    return {hash: (hash, _storable(task.work.source)) for hash, task in tasks.items()}
 
 
 def notification_row(notification: Notification, problems: str) -> Row:

@@ -22,17 +22,19 @@ from ppacer_nb.model.history import (
     NewestVersion,
     QueryResult,
     RunRecord,
+    VersionSummary,
 )
 from ppacer_nb.model.points import PointRange, PointRun
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
-from ppacer_nb.store.codec import event_of, task_shapes, to_timestamp
+from ppacer_nb.store.codec import event_of, to_timestamp
 from ppacer_nb.store.database import Database
 from ppacer_nb.store.durations import durations_query, last_durations
 from ppacer_nb.store.grid import GRID, grid_runs
 from ppacer_nb.store.run_index import IN_SPAN, SPAN
 from ppacer_nb.store.run_records import Span, run_records
 from ppacer_nb.store.run_tally import RunTally
+from ppacer_nb.store.versions import SOURCES, VERSIONS, summary_of, version_of
 
 _ALL = 2**63 - 1
 
@@ -234,7 +236,19 @@ class History:
         """Return a version of a DAG, the newest unless one is named."""
         where, values = _where(dag_id=dag_id, version=version)
         sql = f"SELECT * FROM dag_versions WHERE true {where} ORDER BY defined_at DESC LIMIT 1"
-        return next((_version(row) for row in self._rows(sql, values)), None)
+        return next((version_of(row) for row in self._rows(sql, values)), None)
+
+    def versions(self, dag_id: str) -> list[VersionSummary]:
+        """Return the versions that a DAG has had, the newest first."""
+        return [summary_of(row) for row in self._rows(VERSIONS, [dag_id])]
+
+    def sources(self, dag_id: str, version: str) -> dict[str, str]:
+        """Return the sources of the tasks of a version, by their hashes."""
+        return dict(self._rows(SOURCES, [dag_id, version]))
+
+    def source_hashes(self) -> set[str]:
+        """Return the hashes of all sources that are kept."""
+        return {hash for (hash,) in self._rows("SELECT hash FROM task_sources")}
 
     def newest_versions(self) -> dict[str, NewestVersion]:
         """Return which version is the newest of every DAG that was ever scheduled here, by id."""
@@ -250,7 +264,7 @@ class History:
         sql = """SELECT * FROM dag_versions
                  QUALIFY row_number() OVER (PARTITION BY dag_id ORDER BY defined_at DESC) = 1
                  ORDER BY dag_id"""
-        return [_version(row) for row in self._rows(sql)]
+        return [version_of(row) for row in self._rows(sql)]
 
     def sql(self, query: str, *, limit: int = 1000) -> QueryResult:
         """Run a query of the user's own and return its first `limit` rows.
@@ -353,19 +367,3 @@ def _log(row: tuple[Any, ...]) -> LogRecord:
     run_id, task_id, attempt, at, level, message, attributes = row
     line = LogLine(at.replace(tzinfo=UTC), level, message, json.loads(attributes) if attributes else {})
     return LogRecord(run_id, task_id, attempt, line)
-
-
-def _version(row: tuple[Any, ...]) -> DagVersion:
-    dag_id, version, defined_at, schedule, timezone, description, tags, params, source, tasks = row
-    return DagVersion(
-        dag_id=dag_id,
-        version=version,
-        defined_at=defined_at.replace(tzinfo=UTC),
-        schedule=schedule,
-        timezone=timezone,
-        description=description,
-        tags=tuple(tags),
-        params=json.loads(params),
-        source=source,
-        tasks=task_shapes(tasks),
-    )

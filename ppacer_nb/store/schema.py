@@ -393,10 +393,24 @@ CREATE OR REPLACE VIEW task_runs AS
 FROM task_runs_between(0, 9223372036854775807, 9223372036854775807);
 """
 
+# The sources of tasks, each kept once however many versions have it.
+_SOURCES = """
+CREATE TABLE task_sources (
+    hash   VARCHAR NOT NULL,  -- the first 12 hex digits of its SHA-256
+    source VARCHAR NOT NULL
+);
+
+CREATE VIEW dag_tasks AS
+SELECT dag_id, version, defined_at, task->>'$[0]' AS task_id, task->>'$[1]' AS kind,
+       task->>'$[5]' AS source_hash, source
+FROM (SELECT dag_id, version, defined_at, unnest(tasks::JSON[]) AS task FROM dag_versions)
+LEFT JOIN task_sources ON hash = task->>'$[5]';
+"""
+
 #: The n-th entry brings a store from schema n to schema n + 1. Entries are added, never changed.
 MIGRATIONS: Sequence[str] = (
     *(_TABLES + _VIEWS, _CLEARING, _CONTROL, _CLOCKS_PUT_BACK, _CATCHING_UP),
-    _RUN_INDEX,
+    *(_RUN_INDEX, _SOURCES),
 )
 
 #: The schema that this version of ppacer_nb reads and writes.

@@ -8,8 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
-from operator import attrgetter
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -27,8 +26,9 @@ LOG_PORTION = 2_000
 #: Seconds between two tries to write while the disk takes nothing: the first, doubled up to the last.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
-#: Tables whose rows have no number: what is on disk is known by their count.
-_COUNTED = ("dag_versions", "notifications")
+#: Tables whose rows have no number: what is on disk is known by their count. In the order of writing, as a
+#: version needs its sources.
+_COUNTED = ("task_sources", "dag_versions", "notifications")
 
 _log = logging.getLogger("ppacer_nb")
 
@@ -87,7 +87,7 @@ class LogWriter:
         self._on_trouble = on_trouble
         self._on_recovered = on_recovered
         self._on_lines = on_lines
-        self._rows: deque[_Row] = deque()
+        self._rows: dict[str, deque[Row]] = {table: deque() for table in _COUNTED}
         self._groups: deque[_Events] = deque()
         self._lines: deque[_Line] = deque()
         self._flushes: list[_Flush] = []
@@ -153,7 +153,7 @@ class LogWriter:
         self._answer_flushes(at_the_end=True)
 
     def _waits(self) -> bool:
-        return bool(self._rows or self._groups or self._lines)
+        return bool(self._groups or self._lines or any(self._rows.values()))
 
     def _gather(self) -> None:
         """Take in all that waits; wait for something if there is nothing to do."""
@@ -181,7 +181,7 @@ class LogWriter:
                 case _Line():
                     self._lines.append(item)
                 case _Row():
-                    self._rows.append(item)
+                    self._rows[item.table].append(item.row)
                 case _Flush():
                     self._flushes.append(item)
                 case _Close():
@@ -263,19 +263,18 @@ class LogWriter:
         return int(number)
 
     def _write_rows(self) -> None:
-        while self._rows:  # many, of one table, when a scheduler starts that has thousands of DAGs
-            table, items = next(groupby(self._rows, attrgetter("table")))
-            portion = [item.row for item in items]
-            appender = self._cursor.appender(table)
-            appender.append_rows(portion)
-            appender.flush()
-            self._note_rows(table, len(portion))
+        for table, waiting in self._rows.items():
+            if waiting:  # many, when a scheduler starts that has thousands of DAGs
+                appender = self._cursor.appender(table)
+                appender.append_rows(list(waiting))
+                appender.flush()
+                self._note_rows(table, len(waiting))
 
     def _note_rows(self, table: str, count: int) -> None:
-        """The first `count` of the rows that wait, all of that table, are on disk."""
+        """The first `count` of the rows that wait for that table are on disk."""
         self._counts[table] += count
         for _ in range(count):
-            self._rows.popleft()
+            self._rows[table].popleft()
 
     def _write_events(self) -> None:
         events = [event for group in self._groups for event in group.events]
@@ -327,7 +326,9 @@ class LogWriter:
         if self._trouble is None:
             return ""
         ids = [_about(event) for group in self._groups for event in group.events]
-        return _in_words(len(ids), list(dict.fromkeys(ids)), len(self._lines), len(self._rows))
+        return _in_words(
+            len(ids), list(dict.fromkeys(ids)), len(self._lines), sum(map(len, self._rows.values()))
+        )
 
 
 def pauses() -> Iterator[float]:

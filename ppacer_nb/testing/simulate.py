@@ -17,7 +17,7 @@ from ppacer_nb.authoring.head import instant_of
 from ppacer_nb.engine.queue import Limits
 from ppacer_nb.errors import DuplicateId, InvalidOption, NotFound, StoreError
 from ppacer_nb.model.dag import DagSpec, did_you_mean
-from ppacer_nb.store.codec import notification_row, version_row
+from ppacer_nb.store.codec import Row, notification_row, source_rows, version_row
 from ppacer_nb.store.store import Store
 from ppacer_nb.testing.calls import CallingExecutor
 from ppacer_nb.testing.driver import Driver
@@ -166,6 +166,11 @@ def _free(path: Path) -> Path:
 
 def _write(path: Path, dags: Mapping[str, DagSpec], defined_at: datetime, driver: Driver) -> None:
     with Store(path) as store:
+        sources: dict[str, Row] = {}
+        for dag in dags.values():
+            sources |= source_rows(dag)
+        for row in sources.values():
+            store.log.row("task_sources", row)
         for dag in dags.values():
             store.log.row("dag_versions", version_row(dag, defined_at))
         for notification in driver.notifications:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ppacer_nb.model.events import RunEvent, TaskEvent
 from ppacer_nb.model.history import NewestVersion
 from ppacer_nb.model.ids import AttemptKey
 from ppacer_nb.status import AttemptState, RunState, RunType
-from ppacer_nb.store.codec import to_timestamp, version_row
+from ppacer_nb.store.codec import source_rows, to_timestamp, version_row
 from ppacer_nb.store.store import Store
 from ppacer_nb.testing import dag_spec
 from tests.store.events import T0, run_event, task_event
@@ -316,3 +317,29 @@ def test_the_newest_versions_are_those_defined_last(store: Store) -> None:
         "d": NewestVersion(newer.version, T0 + SECOND),
         "e": NewestVersion(dag_spec("e", "a").version, T0),
     }
+
+
+def test_versions_are_told_with_how_many_runs_were_made_with_each(store: Store) -> None:
+    first, second = dag_spec("d", "a"), dag_spec("d", "a >> b")
+    store.log.row("dag_versions", version_row(first, T0))
+    store.log.row("dag_versions", version_row(second, T0 + SECOND))
+    for number in range(3):
+        wrote(store, replace(run_event(f"d/{number}"), version=first.version))
+    found = [(one.version, one.defined_at, one.runs) for one in store.history.versions("d")]
+    assert found == [(second.version, T0 + SECOND, 0), (first.version, T0, 3)]
+    assert store.history.versions("none") == []
+
+
+def test_the_sources_of_a_version_are_found_by_its_tasks(store: Store) -> None:
+    dag = dag_spec("d", "a >> b")
+    for row in source_rows(dag).values():
+        store.log.row("task_sources", row)
+    store.log.row("dag_versions", version_row(dag, T0))
+    store.log.flush()
+    kept = store.history.dag_version("d")
+    assert kept is not None
+    sources = store.history.sources("d", dag.version)
+    assert [sources[task.source_hash] for task in kept.tasks] == [t.work.source for t in dag.tasks.values()]
+    assert [tuple(task.settings) for task in kept.tasks] == [t.settings for t in dag.tasks.values()]
+    rows = store.history.sql("SELECT task_id, source_hash FROM dag_tasks ORDER BY task_id").rows
+    assert [tuple(row) for row in rows] == [(task.id, task.source_hash) for task in kept.tasks]

@@ -107,12 +107,13 @@ def test_the_index_is_added_to_in_portions_and_holds_each_run_once_in_each(
 
 def test_the_index_of_an_older_store_is_made_when_it_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "p.duckdb"
-    with Store(path) as store:
-        store.log.events([run_event("d/1"), run_event("d/2")])
     older = next(n for n, statements in enumerate(MIGRATIONS) if "CREATE TABLE run_index" in statements)
+    with Store(tmp_path / "new.duckdb") as store:
+        store.log.events([run_event("d/1"), run_event("d/2")])
     with duckdb.connect(str(path)) as connection:
-        connection.execute("DROP VIEW task_runs; DROP MACRO TABLE task_runs_between; DROP TABLE run_index")
-        connection.execute("UPDATE ppacer_schema SET number = ?", [older])
+        connection.execute(";".join(MIGRATIONS[:older]))
+        connection.execute(f"ATTACH '{tmp_path / 'new.duckdb'}' AS new; INSERT INTO events FROM new.events")
+        connection.execute("CREATE TABLE ppacer_schema AS SELECT ? AS number", [older])
     with Store(path) as store:
         assert store.history.sql("SELECT first, last FROM run_index").rows == [(1, 1), (2, 2)]
         assert store.history.run("d/2") is not None
