@@ -204,6 +204,11 @@ def test_the_client_reads_what_the_scheduler_would_say(remote: RemoteScheduler) 
         assert remote.history.run(run.run_id) == run
         assert remote.history.attempts(run.run_id) == local.history.attempts(run.run_id)
         assert remote.history.logs(run.run_id) == local.history.logs(run.run_id)
+        last = local.history.logs(run.run_id)[-1].number
+        assert remote.history.logs(run.run_id, before=last, least="info") == local.history.logs(
+            run.run_id, before=last, least="info"
+        )
+        assert remote.history.logs(run.run_id, least="error") == []
         assert remote.progress(run.run_id) == []
     durations = remote.history.durations("sales", ["rows", "total", "nothing"])
     assert set(durations) == {"rows", "total"}

@@ -91,6 +91,7 @@ class LogRecord:
     task_id: str
     attempt: int
     line: LogLine
+    number: int = 0  #: from 1, in the order of all lines of the store
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,32 @@ class HistoryApi(Protocol):
         ...
 
     def logs(
-        self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000
+        self,
+        run_id: str,
+        *,
+        task_id: str | None = None,
+        attempt: int | None = None,
+        least: str = "debug",
+        before: int | None = None,
+        limit: int = 1000,
     ) -> list[LogRecord]:
-        """Return the last `limit` lines of a run's logs, the oldest first."""
+        """Return the last `limit` lines of a run's logs, the oldest first.
+
+        Parameters
+        ----------
+        task_id, attempt
+            Only of that task or attempt. Default: of all.
+        least
+            Only those as grave as this: "debug" (default: all), "info", "warning" or "error". What was
+            printed counts as "info", what went to stderr as "warning".
+        before
+            Only those before the line of that `LogRecord.number`.
+
+        Raises
+        ------
+        InvalidOption
+            If `least` is something else.
+        """
         ...
 
     def dag_version(self, dag_id: str, version: str | None = None) -> DagVersion | None:

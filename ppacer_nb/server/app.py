@@ -223,11 +223,13 @@ def _by(request: _Handler) -> str:
 
 
 def _logs(request: _Handler, run_id: str) -> Any:
-    attempt = request.text("attempt")
+    attempt, before = request.text("attempt"), request.text("before")
     return request.api.history.logs(
         run_id,
         task_id=request.text("task_id"),
         attempt=int(attempt) if attempt else None,
+        least=request.text("least") or "debug",
+        before=int(before) if before else None,
         limit=request.number("limit", 1000),
     )
 

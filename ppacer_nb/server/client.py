@@ -86,12 +86,18 @@ class RemoteHistory:
         return found
 
     def logs(
-        self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000
+        self,
+        run_id: str,
+        *,
+        task_id: str | None = None,
+        attempt: int | None = None,
+        least: str = "debug",
+        before: int | None = None,
+        limit: int = 1000,
     ) -> list[LogRecord]:
-        """Return the last `limit` lines of a run's logs, the oldest first."""
-        found: list[LogRecord] = self._http.get(
-            f"runs/{quote(run_id)}/logs", list[LogRecord], task_id=task_id, attempt=attempt, limit=limit
-        )
+        """Return the last `limit` lines of a run's logs, the oldest first. See `HistoryApi.logs`."""
+        wish = {"task_id": task_id, "attempt": attempt, "least": least, "before": before, "limit": limit}
+        found: list[LogRecord] = self._http.get(f"runs/{quote(run_id)}/logs", list[LogRecord], **wish)
         return found
 
     def dag_version(self, dag_id: str, version: str | None = None) -> DagVersion | None:

@@ -194,6 +194,28 @@ class StoreContract:
         assert [record.line for record in store.history.logs(self.run_id, task_id="total")] == lines[1::2]
         assert [record.line for record in store.history.logs(self.run_id, limit=2)] == lines[-2:]
 
+    def test_log_lines_are_read_back_to_the_first(self, store: Store) -> None:
+        for number in range(5):
+            store.log.line(AttemptKey(self.run_id, "load", 1), LogLine(self.at, "INFO", str(number)))
+        store.log.flush()
+        tail = store.history.logs(self.run_id, limit=2)
+        earlier = store.history.logs(self.run_id, before=tail[0].number, limit=10)
+        assert [record.line.message for record in [*earlier, *tail]] == ["0", "1", "2", "3", "4"]
+        assert store.history.logs(self.run_id, before=earlier[0].number) == []
+
+    def test_log_lines_are_read_from_a_level_on(self, store: Store) -> None:
+        for level in ("DEBUG", "INFO", "STDOUT", "STDERR", "WARNING", "AUDIT", "ERROR", "CRITICAL"):
+            store.log.line(AttemptKey(self.run_id, "load", 1), LogLine(self.at, level, level))
+        store.log.flush()
+
+        def read(least: str) -> list[str]:
+            return [record.line.level for record in store.history.logs(self.run_id, least=least)]
+
+        assert len(read("debug")) == 8
+        assert read("info") == ["INFO", "STDOUT", "STDERR", "WARNING", "AUDIT", "ERROR", "CRITICAL"]
+        assert read("warning") == ["STDERR", "WARNING", "AUDIT", "ERROR", "CRITICAL"]
+        assert read("error") == ["AUDIT", "ERROR", "CRITICAL"]
+
     def test_every_schedule_event_counts_its_points(self, store: Store) -> None:
         for number, kind in enumerate(ScheduleEventKind):
             last = self.at + timedelta(hours=number)

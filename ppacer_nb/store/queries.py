@@ -24,10 +24,12 @@ from ppacer_nb.model.history import (
     RunRecord,
     VersionSummary,
 )
+from ppacer_nb.model.log_levels import levels_below
 from ppacer_nb.model.points import PointRange, PointRun
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
-from ppacer_nb.store.codec import event_of, to_timestamp
+from ppacer_nb.store.backfills import BACKFILLS
+from ppacer_nb.store.codec import event_of, task_shapes, to_timestamp
 from ppacer_nb.store.database import Database
 from ppacer_nb.store.durations import durations_query, last_durations
 from ppacer_nb.store.grid import GRID, grid_runs
@@ -52,7 +54,7 @@ ORDER BY seq
 """
 
 _LOGS = """
-SELECT run_id, task_id, attempt, ts, level, message, attributes FROM (
+SELECT run_id, task_id, attempt, ts, level, message, attributes, seq FROM (
     SELECT * FROM task_logs WHERE run_id = ? {where} ORDER BY seq DESC LIMIT ?
 ) ORDER BY seq
 """
@@ -85,12 +87,6 @@ SELECT dag_id, point FROM chosen
 ANTI JOIN (SELECT dag_id, first_point AS point FROM schedule_events WHERE event = 'caught_up') AS served
 USING (dag_id, point)
 ORDER BY dag_id, point
-"""
-
-_BACKFILLS = """
-SELECT backfill_id, dag_id, state, first_date, last_date, runs, succeeded, failed, concurrency, created_at,
-       ended_at, reason
-FROM backfills ORDER BY seq DESC LIMIT ?
 """
 
 _POINT_RUNS = """
@@ -146,10 +142,21 @@ class History:
         return last_durations(self._rows(durations_query(task_ids), [dag_id, *task_ids]))
 
     def logs(
-        self, run_id: str, *, task_id: str | None = None, attempt: int | None = None, limit: int = 1000
+        self,
+        run_id: str,
+        *,
+        task_id: str | None = None,
+        attempt: int | None = None,
+        least: str = "debug",
+        before: int | None = None,
+        limit: int = 1000,
     ) -> list[LogRecord]:
-        """Return the last `limit` lines of a run's logs, the oldest first."""
+        """Return the last `limit` lines of a run's logs, the oldest first. See `HistoryApi.logs`."""
         where, values = _where(task_id=task_id, attempt=attempt)
+        for level in levels_below(least):
+            where, values = f"{where} AND upper(level) <> ?", [*values, level]
+        if before is not None:
+            where, values = f"{where} AND seq < ?", [*values, before]
         return [_log(row) for row in self._rows(_LOGS.format(where=where), [run_id, *values, limit])]
 
     def value(self, run_id: str, task_id: str) -> Value | None:
@@ -209,7 +216,7 @@ class History:
 
     def backfills(self, *, limit: int = 20) -> list[BackfillRecord]:
         """Return the latest backfills, the newest first, with how far they have come."""
-        return [_backfill(row) for row in self._rows(_BACKFILLS, [limit])]
+        return [_backfill(row) for row in self._rows(BACKFILLS, [limit])]
 
     def open_backfills(self) -> list[list[Event]]:
         """Return, of each backfill that has not ended, its events and those of its DAG's runs since."""
@@ -364,6 +371,23 @@ def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
 
 
 def _log(row: tuple[Any, ...]) -> LogRecord:
-    run_id, task_id, attempt, at, level, message, attributes = row
+    run_id, task_id, attempt, at, level, message, attributes, number = row
     line = LogLine(at.replace(tzinfo=UTC), level, message, json.loads(attributes) if attributes else {})
     return LogRecord(run_id, task_id, attempt, line)
+    return LogRecord(run_id, task_id, attempt, line, number)
+
+
+def _version(row: tuple[Any, ...]) -> DagVersion:
+    dag_id, version, defined_at, schedule, timezone, description, tags, params, source, tasks = row
+    return DagVersion(
+        dag_id=dag_id,
+        version=version,
+        defined_at=defined_at.replace(tzinfo=UTC),
+        schedule=schedule,
+        timezone=timezone,
+        description=description,
+        tags=tuple(tags),
+        params=json.loads(params),
+        source=source,
+        tasks=task_shapes(tasks),
+    )

@@ -15,15 +15,15 @@ from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.schedules.zones import zone_of
 from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
-from ppacer_nb.widgets.dagviews import counted, form_view, head_still, head_view
+from ppacer_nb.widgets.dagviews import backfill_view, counted, form_view, head_still, head_view, plan_view
 from ppacer_nb.widgets.forms import Refused, filled_in, moment_of
 from ppacer_nb.widgets.graphview import graph_view
 from ppacer_nb.widgets.gridviews import durations_view, grid_view, run_views, task_abouts
-from ppacer_nb.widgets.part import Asked, Frame, Part
+from ppacer_nb.widgets.part import Asked, Command, Frame, Part
 from ppacer_nb.widgets.picture import DagPicture, Picture
 from ppacer_nb.widgets.updater import News
 
-POINTS = 5
+POINTS, BACKFILLS = 5, 4
 #: Runs in the grid: as many at first and with each further press, as many at the most, and cells altogether.
 RUNS, MOST_RUNS, MOST_CELLS = 60, 1_000, 40_000
 
@@ -43,7 +43,8 @@ def read(api: SchedulerApi, picture: Picture, news: News) -> DagPicture | None:
     limit = _limit(picture.selection.dag_runs, version)
     grid = _grid(api, dag.dag_id, limit, known, news)
     params = known.params if known is not None and news is not None else _params(api, dag)
-    return DagPicture(dag.dag_id, version, points, grid, limit, params)
+    backfills = [it for it in api.backfills() if it.dag_id == dag.dag_id]
+    return DagPicture(dag.dag_id, version, points, grid, limit, params, backfills)
 
 
 def views(picture: Picture, _: Frame) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def views(picture: Picture, _: Frame) -> dict[str, Any]:
         "dag_graph": graph_view(shown.version) if shown.version else {},
         "dag_tasks": task_abouts(shown),
         "dag_form": form_view(dag, shown),
+        "dag_backfills": [backfill_view(it) for it in shown.backfills[:BACKFILLS]],
     }
 
 
@@ -97,6 +99,15 @@ def _chosen(picture: Picture) -> DagSummary | None:
     return by_id.get(picture.selection.dag_id or "", first)
 
 
+def _steer(change: str) -> Command:
+    """Return the command that does what the method of that name does to a DAG's backfill."""
+
+    def steer(asked: Asked, content: Mapping[str, Any]) -> None:
+        getattr(asked.api, change)(str(content["dag_id"]), by="the dashboard")
+
+    return steer
+
+
 def _pause(asked: Asked, content: Mapping[str, Any]) -> None:
     change = asked.api.pause if content.get("paused") is True else asked.api.unpause
     change(str(content["dag_id"]), by="the dashboard")
@@ -125,6 +136,27 @@ def _trigger(asked: Asked, content: Mapping[str, Any]) -> None:
     asked.send(answer)
 
 
+def _backfill(asked: Asked, content: Mapping[str, Any]) -> None:
+    """Begin a backfill, or only tell its form what it would run."""
+    answer: dict[str, Any] = {"command": "backfill_answer", "form": content.get("form"), "problem": ""}
+    text = str(content["concurrency"])
+    dry_run = content.get("dry_run") is not False
+    try:
+        plan = asked.api.backfill(
+            str(content["dag_id"]),
+            str(content["first"]),
+            str(content["last"]),
+            rerun=str(content["rerun"]),
+            concurrency=int(text) if text.isdecimal() else 0,
+            dry_run=dry_run,
+            by="the dashboard",
+        )
+        answer |= {"plan": plan_view(plan), "begun": not dry_run}
+    except PpacerError as error:
+        answer["problem"] = str(error)
+    asked.send(answer)
+
+
 def _catch_up(asked: Asked, content: Mapping[str, Any]) -> None:
     dag_id, choice = str(content["dag_id"]), str(content["choice"])
     points = asked.api.catchup(dag_id, choice, by="the dashboard")
@@ -135,4 +167,16 @@ def _catch_up(asked: Asked, content: Mapping[str, Any]) -> None:
     )
 
 
-DAG_PAGE = Part("dag", read, views, still, {"pause": _pause, "catch_up": _catch_up, "trigger_form": _trigger})
+DAG_PAGE = Part(
+    "dag",
+    read,
+    views,
+    still,
+    {
+        "pause": _pause,
+        "catch_up": _catch_up,
+        "trigger_form": _trigger,
+        "backfill": _backfill,
+        **{name: _steer(name) for name in ("pause_backfill", "resume_backfill", "cancel_backfill")},
+    },
+)

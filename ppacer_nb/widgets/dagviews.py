@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ppacer_nb.model.backfill import BackfillPlan, BackfillRecord
 from ppacer_nb.model.overview import DagSummary
 from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.views.catching_up import missed_notes
@@ -18,6 +20,8 @@ from ppacer_nb.widgets.picture import DagPicture
 from ppacer_nb.widgets.viewmodels import View, millis
 
 LONGEST_DESCRIPTION = 2_000
+#: Points of a backfill that are named one by one.
+LISTED_POINTS = 12
 
 
 def head_view(dag: DagSummary, shown: DagPicture) -> View:
@@ -46,6 +50,36 @@ def head_view(dag: DagSummary, shown: DagPicture) -> View:
 def form_view(dag: DagSummary, shown: DagPicture) -> View:
     """Return the fields of the form that asks for the DAG's parameters."""
     return {"dag": dag.dag_id, "zone": dag.timezone, "fields": [_field(info) for info in shown.params]}
+
+
+def plan_view(plan: BackfillPlan) -> View:
+    """Return what a backfill would run, and how many points it leaves out for which reason."""
+    points = plan.points
+    return {
+        "count": len(points),
+        "first": millis(points[0]) if points else None,
+        "last": millis(points[-1]) if points else None,
+        "points": [millis(point) for point in points[:LISTED_POINTS]],
+        "skipped": dict(Counter(skipped.why for skipped in plan.skipped)),
+        "concurrency": plan.concurrency,
+    }
+
+
+def backfill_view(backfill: BackfillRecord) -> View:
+    """Return how far a backfill has come."""
+    return {
+        "id": backfill.backfill_id,
+        "dag": backfill.dag_id,
+        "state": backfill.state.value,
+        "first": millis(backfill.first),
+        "last": millis(backfill.last),
+        "runs": backfill.runs,
+        "succeeded": backfill.succeeded,
+        "failed": backfill.failed,
+        "concurrency": backfill.concurrency,
+        "created": millis(backfill.created_at),
+        "reason": one_line(backfill.reason),
+    }
 
 
 def head_still(dag: DagSummary, shown: DagPicture, reader: Reader) -> Sequence[Rendered]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ppacer_nb.model.backfill import BackfillRecord
 from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
@@ -31,6 +32,7 @@ class DagPicture:
     grid: Sequence[GridRun] = ()  #: its latest runs, the newest first
     limit: int = 0  #: how many of them were asked for
     params: Sequence[ParamInfo] = ()
+    backfills: Sequence[BackfillRecord] = ()  #: the newest first
 
 
 @dataclass(frozen=True, slots=True)

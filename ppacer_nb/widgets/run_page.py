@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from ppacer_nb.errors import NotFound
-from ppacer_nb.model.history import DagVersion, RunRecord
+from ppacer_nb.model.history import DagVersion, LogRecord, RunRecord
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.views import answers
 from ppacer_nb.views.reader import Reader
@@ -17,12 +17,14 @@ from ppacer_nb.widgets.estimating import usual_durations
 from ppacer_nb.widgets.graphview import graph_view
 from ppacer_nb.widgets.part import Asked, Frame, Part
 from ppacer_nb.widgets.picture import Picture, RunPicture
+from ppacer_nb.widgets.selection import Selection
 from ppacer_nb.widgets.steering import run_actions, task_actions
 from ppacer_nb.widgets.timeline import stretches
 from ppacer_nb.widgets.updater import News
 from ppacer_nb.widgets.viewmodels import attempt_views, log_views, millis, run_details, task_views
 
-LOG_LINES = 300
+#: Lines of the log that are sent with each change, and those that are read back to at a time.
+LOG_LINES, EARLIER_LINES = 300, 1000
 BY = "the dashboard"
 
 
@@ -39,14 +41,26 @@ def read(api: SchedulerApi, picture: Picture, news: News) -> RunPicture | None:
     version = known.version if known is not None else None
     if version is None or (version.dag_id, version.version) != (run.dag_id, run.version):
         version = api.history.dag_version(run.dag_id, run.version)
-    chosen = picture.selection
     return RunPicture(
         run,
         version,
         api.history.attempts(run.run_id),
         [] if run.state.is_terminal else api.progress(run.run_id),
-        api.history.logs(run.run_id, task_id=chosen.task_id, attempt=chosen.attempt, limit=LOG_LINES),
+        _log(api, run.run_id, picture.selection),
         _usual(api, run, version, known),
+    )
+
+
+def _log(
+    api: SchedulerApi, run_id: str, chosen: Selection, before: int | None = None, limit: int = LOG_LINES
+) -> Sequence[LogRecord]:
+    return api.history.logs(
+        run_id,
+        task_id=chosen.task_id,
+        attempt=chosen.attempt,
+        least=chosen.log_least,
+        before=before,
+        limit=limit,
     )
 
 
@@ -70,6 +84,7 @@ def views(picture: Picture, frame: Frame) -> dict[str, Any]:
         "run": run_details(shown, picture.info.held) if shown else {},
         "attempts": attempt_views(shown, frame.folder) if shown else [],
         "logs": log_views(shown.logs) if shown else [],
+        "log_begins_earlier": shown is not None and len(shown.logs) == LOG_LINES,
         "stretches": [[millis(since), millis(to)] for since, to in stretches(shown.attempts)]
         if shown
         else [],
@@ -116,6 +131,18 @@ def _task(content: Mapping[str, Any]) -> tuple[str, str]:
     return str(content["run_id"]), str(content["task_id"])
 
 
+def _earlier_log(asked: Asked, content: Mapping[str, Any]) -> None:
+    # As a message: what the browser has read back to is its own affair.
+    shown, chosen = asked.picture.run, asked.picture.selection
+    if shown is None:
+        return
+    records = _log(asked.api, shown.run.run_id, chosen, int(content["before"]), EARLIER_LINES)
+    more = len(records) == EARLIER_LINES
+    about = {"run": shown.run.run_id, "task": chosen.task_id, "attempt": chosen.attempt}
+    answer = {"lines": log_views(records), "more": more, **about, "least": chosen.log_least}
+    asked.send({"command": "earlier_log", **answer})
+
+
 def _open(asked: Asked, content: Mapping[str, Any]) -> None:
     # As a message and not as a trait: it may be large, and nothing else needs it.
     shown = asked.picture.run
@@ -138,6 +165,7 @@ RUN_PAGE = Part(
         "clear": _clear,
         "mark": _mark,
         "resume": _resume,
+        "earlier_log": _earlier_log,
         "open": _open,
     },
 )

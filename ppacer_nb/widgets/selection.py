@@ -18,6 +18,7 @@ class Selection:
     attempt: int | None = None  #: logs of this attempt only; None: of all attempts
     dag_task: str | None = None  #: whose durations the DAG's page shows; None: those of whole runs
     dag_runs: int | None = None  #: how many runs the DAG's page shows; None: as many as are usual
+    log_least: str = "debug"  #: log lines as grave as this only
 
 
 def changed(selection: Selection, changes: Mapping[str, object]) -> Selection:
@@ -36,4 +37,5 @@ _TYPES: dict[str, Any] = {
     "run_id": str | None,
     "task_id": str | None,
     "attempt": int | None,
+    "log_least": str,
 }

@@ -7,7 +7,6 @@ Text from users and tasks is sent as text, with control characters made visible,
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -130,27 +129,21 @@ def attempt_views(selected: RunPicture, folder: Path) -> list[View]:
 
 
 def log_views(records: Sequence[LogRecord]) -> list[View]:
-    """Return log lines; each has a key that stays the same while other lines come and go."""
-    seen: Counter[tuple[str, int, int]] = Counter()
-    shown = []
-    for record in records:
-        line = record.line
-        place = (record.task_id, record.attempt, int(line.at.timestamp() * 1_000_000))
-        seen[place] += 1
-        shown.append(
-            {
-                "key": f"{record.task_id}.{record.attempt}.{place[2]}.{seen[place]}",
-                "at": millis(line.at),
-                "task": record.task_id,
-                "attempt": record.attempt,
-                "level": one_line(line.level),
-                "message": _cut(text_of(line.message)),
-                "attributes": [
-                    [one_line(name), _cut(one_line(value))] for name, value in line.attributes.items()
-                ],
-            }
-        )
-    return shown
+    """Return log lines."""
+    return [
+        {
+            "number": record.number,
+            "at": millis(record.line.at),
+            "task": record.task_id,
+            "attempt": record.attempt,
+            "level": one_line(record.line.level),
+            "message": _cut(text_of(record.line.message)),
+            "attributes": [
+                [one_line(name), _cut(one_line(value))] for name, value in record.line.attributes.items()
+            ],
+        }
+        for record in records
+    ]
 
 
 def millis(instant: datetime | None) -> int | None:

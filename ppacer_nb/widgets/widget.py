@@ -83,12 +83,14 @@ class Dashboard(anywidget.AnyWidget):
     dag_graph = traitlets.Dict().tag(sync=True)
     dag_tasks = traitlets.Dict().tag(sync=True)
     dag_form = traitlets.Dict().tag(sync=True)
+    dag_backfills: Any = traitlets.List().tag(sync=True)
     # Of the run's page
     run = traitlets.Dict().tag(sync=True)
     graph = traitlets.Dict().tag(sync=True)
     tasks = traitlets.Dict().tag(sync=True)
     attempts: Any = traitlets.List().tag(sync=True)
-    logs: Any = traitlets.List().tag(sync=True)
+    logs: Any = traitlets.List().tag(sync=True)  #: the last lines
+    log_begins_earlier = traitlets.Bool(False).tag(sync=True)  #: than `logs`
     stretches: Any = traitlets.List().tag(sync=True)  #: when the run was at work
     steering = traitlets.Dict().tag(sync=True)  #: the buttons for the run and for the chosen task
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.lab import JupyterLab, OpenNotebook
+from tests.widgets.records import HOSTILE
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -16,6 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 SOON_MS = 30_000
 
 SETUP = """
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -64,8 +66,24 @@ with DAG("wide") as wide:
     for _ in range(999):
         step()
 
+class Talk:
+    lines = 0
+    go_on = threading.Event()
+
+@task(executor="thread")
+def talk(context: TaskContext, text):
+    for number in range(Talk.lines):
+        context.logger.info("line %d", number)
+    context.logger.warning(text, extra={"where": text})
+    Talk.go_on.wait(60)
+    context.logger.error("the end")
+    raise ValueError(text)
+
+with DAG("talking", params={"text": "needle"}) as talking:
+    talk(text=run.params["text"])
+
 scheduler = Scheduler(SchedulerOptions(store=Path(FOLDER) / "p.duckdb", runs_folder=Path(FOLDER) / "runs"))
-for dag in (sales, slow, wide):
+for dag in (sales, slow, wide, talking):
     scheduler.register(dag.spec)
 shown = Dashboard(scheduler, ["run"])
 shown
@@ -163,3 +181,61 @@ def test_attempts_are_shown_over_time_and_walked_by_keyboard(notebook: OpenNoteb
     shown.page.keyboard.press("Enter")
     expect(shown.get_by_role("region", name="Chosen task")).to_contain_text("first", timeout=SOON_MS)
     expect(rows.first).to_have_attribute("aria-selected", "true", timeout=SOON_MS)
+
+
+def test_a_long_log_is_followed_searched_and_read_back(notebook: OpenNotebook, shown: Locator) -> None:
+    notebook.execute("Talk.lines = 2000; scheduler.trigger('talking')")
+    log = shown.get_by_role("log")
+    lines = log.locator(".pd-line")
+    expect(lines.last).to_contain_text("needle where=needle", timeout=SOON_MS)
+    assert lines.count() <= 310, "all lines are sent"
+    at_end = "el => el.scrollHeight - el.scrollTop - el.clientHeight < 30"
+    assert log.evaluate(at_end)
+
+    log.hover()
+    shown.page.mouse.wheel(0, -600)
+    expect(shown.get_by_role("button", name="Follow")).to_be_visible()
+    notebook.execute("Talk.go_on.set()")
+    expect(shown.get_by_role("button", name="Follow · 1 new")).to_be_visible(timeout=SOON_MS)
+    assert not log.evaluate(at_end)
+    shown.get_by_role("button", name="Follow").click()
+    expect(shown.get_by_role("button", name="Follow")).to_be_hidden()
+    assert log.evaluate(at_end)
+
+    before = lines.count()
+    log.get_by_role("button", name="Load earlier lines").press("Enter")
+    expect(lines).to_have_count(before + 1000, timeout=SOON_MS)
+    numbers = lines.evaluate_all("all => all.map((line) => line.number)")
+    assert numbers == sorted(set(numbers))
+
+    search = shown.get_by_role("searchbox", name="Search the log")
+    search.fill("LINE 1999")
+    expect(log.locator("mark")).to_have_text(["line 1999"])
+    expect(shown.get_by_role("status").filter(has_text="1 of 1")).to_be_visible()
+    search.fill("needle")
+    expect(shown.get_by_role("status").filter(has_text="2 of 2")).to_be_visible()
+    search.press("Enter")
+    expect(shown.get_by_role("status").filter(has_text="1 of 2")).to_be_visible()
+    expect(log.locator("mark.pd-mark-now")).to_be_in_viewport()
+    search.fill("")
+    expect(log.locator("mark")).to_have_count(0)
+
+    shown.get_by_role("button", name="Warnings", exact=True).click()
+    expect(lines).to_have_count(2, timeout=SOON_MS)
+    shown.get_by_role("button", name="Errors", exact=True).click()
+    expect(lines).to_contain_text(["the end"], timeout=SOON_MS)
+
+
+def test_whatever_a_task_says_is_shown_as_text(notebook: OpenNotebook, shown: Locator) -> None:
+    notebook.execute(f"Talk.go_on.set(); scheduler.trigger('talking', params={{'text': {HOSTILE!r}}})")
+    expect(head(shown)).to_contain_text("failed", timeout=SOON_MS)
+    expect(shown.get_by_role("log")).to_contain_text(HOSTILE)
+    shown.get_by_role("searchbox", name="Search the log").fill("onerror")
+    expect(shown.get_by_role("log").locator("mark")).to_have_count(2)
+    shown.get_by_role("button", name="talk, function").press("Enter")
+    expect(shown.get_by_role("region", name="Chosen task")).to_contain_text(HOSTILE, timeout=SOON_MS)
+    shown.get_by_role("button", name="Gantt", exact=True).click()
+    shown.locator(".pd-gantt-row").hover()
+    expect(shown.get_by_role("tooltip")).to_contain_text("talk")
+    assert shown.locator("img, script").count() == 0
+    assert notebook.page.evaluate("() => window.pwned") is None

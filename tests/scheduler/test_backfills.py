@@ -148,3 +148,30 @@ def test_a_cancelled_one_stops_what_it_runs() -> None:
         world.advance(0)
         assert progress(world) == ("cancelled", 3, 4, 3)
         assert {run.state.value for run in world.scheduler.history.runs()} == {"cancelled"}
+
+
+def test_what_is_told_of_backfills_is_what_the_view_says() -> None:
+    with simulated(T0) as world:
+        world.script["a"] = [NO, "mended"]
+        for id in ("d", "e"):
+            world.scheduler.register(dag_spec(id, "a", schedule=Every(3600)))
+        world.scheduler.backfill("d", T0 - 3 * HOUR, T0 - HOUR)
+        world.advance(0)
+        world.scheduler.backfill("d", T0 - 3 * HOUR, T0 - HOUR, rerun="failed")
+        world.advance(0)
+        world.script["a"] = Does(after="10m")
+        world.scheduler.backfill("e", T0 - 2 * HOUR, T0 - HOUR, by="Ola")
+        world.scheduler.cancel_backfill("e", by="Jan")
+        world.scheduler.backfill("e", T0 - 2 * HOUR, T0 - HOUR)
+        world.advance("1m")
+        told = [
+            (b.backfill_id, b.dag_id, b.state, b.runs, b.succeeded, b.failed, b.concurrency, b.reason)
+            for b in world.scheduler.backfills()
+        ]
+        columns = "backfill_id, dag_id, state, runs, succeeded, failed, concurrency, reason"
+        view = world.scheduler.history.sql(f"SELECT {columns} FROM backfills ORDER BY seq DESC").rows
+        assert told == [tuple(row) for row in view]
+        assert [b.state.value for b in world.scheduler.backfills()] == [
+            *["running", "cancelled", "finished", "finished"],
+        ]
+        assert world.scheduler.history.backfills(limit=1) == world.scheduler.backfills()[:1]

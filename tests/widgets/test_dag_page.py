@@ -14,7 +14,7 @@ from ppacer_nb import DAG, run, task
 from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
 from ppacer_nb.widgets import Dashboard
 from ppacer_nb.widgets.selection import Selection
-from tests.faces import failing_dag, sales_dag
+from tests.faces import failing_dag, may_go_on, sales_dag, waiting_dag
 from tests.widgets.pasts import missed_points
 from tests.widgets.records import HOSTILE
 from tests.widgets.test_dashboard import ask, until
@@ -156,6 +156,72 @@ def test_a_form_that_makes_no_sense_is_refused_field_by_field_and_runs_nothing(
 
     ask(shown, "trigger_form", dag_id="typed", form=9, values=values, date="2026-11-23T06:15")
     assert "exists already" in answers.get(timeout=10)["problem"]
+
+
+def test_a_backfill_is_shown_before_it_runs_and_its_progress_while_it_does(
+    scheduler: Scheduler, shown: Dashboard
+) -> None:
+    answers = answers_of(shown)
+    wish = {
+        "dag_id": "sales",
+        "first": "2026-11-02",
+        "last": "2026-11-08",
+        "rerun": "none",
+        "concurrency": "2",
+    }
+    ask(shown, "backfill", form=1, dry_run=True, **wish)
+    answer = answers.get(timeout=10)
+    assert (answer["form"], answer["begun"], answer["problem"]) == (1, False, "")
+    plan = answer["plan"]
+    assert (plan["count"], len(plan["points"]), plan["skipped"], plan["concurrency"]) == (5, 5, {}, 2)
+    assert (plan["first"], plan["last"]) == (plan["points"][0], plan["points"][-1])
+    assert shown.dag_backfills == []
+    ask(shown, "backfill", form=2, dry_run=False, **wish)
+    assert answers.get(timeout=10)["begun"]
+    until(shown, lambda: [b["state"] for b in shown.dag_backfills] == ["finished"])
+    (done,) = shown.dag_backfills
+    assert (done["runs"], done["succeeded"], done["failed"]) == (5, 5, 0)
+    ask(shown, "backfill", form=3, dry_run=True, **wish)
+    assert answers.get(timeout=10)["plan"]["skipped"] == {"succeeded": 5}
+    ask(shown, "select", dag_id="failing")
+    until(shown, lambda: shown.dag["id"] == "failing")
+    assert shown.dag_backfills == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"concurrency": "many"}, "concurrency"),
+        ({"first": "soon"}, "'soon': give a date"),
+        ({"last": "2026-10-01"}, "ends before it begins"),
+        ({"rerun": "some"}, "rerun"),
+    ],
+)
+def test_a_backfill_that_makes_no_sense_is_refused_in_its_form(
+    shown: Dashboard, changes: dict[str, str], sentence: str
+) -> None:
+    answers = answers_of(shown)
+    wish = {
+        "dag_id": "sales",
+        "first": "2026-11-02",
+        "last": "2026-11-08",
+        "rerun": "none",
+        "concurrency": "2",
+    }
+    ask(shown, "backfill", form=1, dry_run=False, **(wish | changes))
+    assert sentence in answers.get(timeout=10)["problem"]
+
+
+def test_a_backfill_under_way_is_paused_goes_on_and_is_cancelled(
+    scheduler: Scheduler, shown: Dashboard
+) -> None:
+    scheduler.register(waiting_dag(schedule="@daily").spec)
+    scheduler.backfill("waiting", "2026-11-02", "2026-11-04")
+    ask(shown, "select", dag_id="waiting")
+    for command, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        ask(shown, f"{command}_backfill", dag_id="waiting")
+        until(shown, lambda it=state: [b["state"] for b in shown.dag_backfills] == [it])  # type: ignore[misc]
+    may_go_on.set()
 
 
 def test_missed_points_are_offered_until_somebody_decides(tmp_path: Path) -> None:

@@ -151,14 +151,9 @@ def test_terminal_colours_are_taken_off_and_other_controls_made_visible() -> Non
     assert line["message"] == "red \ufffdbell"
 
 
-def test_lines_of_the_same_instant_have_keys_of_their_own() -> None:
-    keys = [view["key"] for view in log_views([log("a"), log("b"), log("a", at=T0 + timedelta(1))])]
-    assert len(set(keys)) == 3
-
-
-def test_a_line_keeps_its_key_when_older_lines_scroll_out() -> None:
-    lines = [log(str(n), at=T0 + timedelta(milliseconds=n)) for n in range(10)]
-    assert [v["key"] for v in log_views(lines)][3:] == [v["key"] for v in log_views(lines[3:])]
+def test_a_line_is_known_by_its_number() -> None:
+    lines = [replace(log("a"), number=number) for number in (7, 8)]
+    assert [view["number"] for view in log_views(lines)] == [7, 8]
 
 
 def test_files_are_told_with_their_kind() -> None:

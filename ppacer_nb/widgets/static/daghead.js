@@ -5,7 +5,7 @@ import { attribute, h, keyed, text, visible } from "./dom.js";
 import { age, fullIn, when } from "./time.js";
 
 /** What the DAG is, with a list to choose another one. */
-export function dagHeadPanel({ model, send, select, ticker }, { openForm }) {
+export function dagHeadPanel({ model, send, select, ticker }, { openForm, openBackfill }) {
   const chooser = h("select", { class: "pd-select pd-title", "aria-label": "DAG", onchange: () => select({ dag_id: chooser.value }) });
   const name = h("span", { class: "pd-title" });
   const description = h("p", { class: "pd-dag-description" });
@@ -13,6 +13,7 @@ export function dagHeadPanel({ model, send, select, ticker }, { openForm }) {
   const pause = pauseSwitch((paused) => send({ command: "pause", dag_id: model.get("dag").id, paused }));
   const trigger = button("Trigger", () => send({ command: "trigger", dag_id: model.get("dag").id }));
   const form = button("Trigger with…", openForm, { "aria-label": "Trigger with parameters" });
+  const backfill = button("Backfill…", openBackfill);
   const notes = h("div");
   const words = h("span", { class: "pd-words" });
   const written = h("span", { class: "pd-mono pd-muted" });
@@ -27,7 +28,7 @@ export function dagHeadPanel({ model, send, select, ticker }, { openForm }) {
       "div",
       { class: "pd-head" },
       h("div", { class: "pd-grow" }, h("div", { class: "pd-headline" }, chooser, name, state), description, tags),
-      h("div", { class: "pd-actions" }, pause, form, trigger),
+      h("div", { class: "pd-actions" }, pause, backfill, form, trigger),
     ),
     notes,
     h(
@@ -59,6 +60,7 @@ export function dagHeadPanel({ model, send, select, ticker }, { openForm }) {
     pause.update(dag.paused);
     visible(trigger, dag.defined && running);
     visible(form, dag.defined && running);
+    visible(backfill, dag.defined && running && dag.schedule !== "");
     attribute(trigger, "aria-label", `Trigger ${dag.id}`);
     keyed(notes, notesOf(dag), (note) => note.key, (note) => noteElement(note.kind, send, dag.id));
     keyed(points, dag.points, String, (millis) => pointElement(millis, dag.zone, ticker));

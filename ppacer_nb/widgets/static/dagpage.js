@@ -1,5 +1,6 @@
 // The page of a DAG: its head, and below it how it has run so far and the forms to run it.
 
+import { dagBackfillPanel } from "./dagbackfill.js";
 import { dagDurationsPanel } from "./dagdurations.js";
 import { dagFormPanel } from "./dagform.js";
 import { dagGraphPanel } from "./daggraph.js";
@@ -11,8 +12,9 @@ import { h, visible } from "./dom.js";
 export function dagPanels(context) {
   const { model } = context;
   const form = dagFormPanel(context);
-  const head = dagHeadPanel(context, { openForm: form.open });
-  const parts = [head, form, ...[dagGridPanel, dagDurationsPanel, dagGraphPanel].map((make) => make(context))];
+  const backfill = dagBackfillPanel(context);
+  const head = dagHeadPanel(context, { openForm: form.open, openBackfill: backfill.open });
+  const parts = [head, form, backfill, ...[dagGridPanel, dagDurationsPanel, dagGraphPanel].map((make) => make(context))];
   const empty = h("p", { class: "pd-empty" }, "No DAGs yet. Define one in a cell: ", h("code", {}, "with DAG(…)"));
   const element = h(
     "section",
