@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ppacer_nb.authoring.dag import DAG
 from ppacer_nb.authoring.placeholders import run, secret
 from ppacer_nb.authoring.tasks import bash, notebook, task
-from ppacer_nb.dashboards import dashboard, run_view
+from ppacer_nb.dashboards import dashboard, run_view, runs_table
 from ppacer_nb.errors import Skip
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.schedules import (
@@ -45,6 +45,7 @@ __all__ = [
     "notebook",
     "run",
     "run_view",
+    "runs_table",
     "secret",
     "task",
     "weekly",

@@ -53,6 +53,41 @@ def run_view(run_id: str | None = None) -> Dashboard:
     return _opened(look)
 
 
+def runs_table(
+    dag_id: str | None = None, *, state: str | None = None, tag: str | None = None, text: str = ""
+) -> Dashboard:
+    """Return a live table of runs to filter, sort and page through; a row opens the run.
+
+    Parameters
+    ----------
+    dag_id, state, tag, text
+        What to show at first: runs of that DAG, in that state ("failed"), of DAGs with that tag, with that
+        text in their id. Default: all.
+
+    Raises
+    ------
+    NotFound
+        If there is no such DAG.
+    InvalidOption
+        If there is no such state.
+    NotRunning, StoreLocked
+        As `dashboard` does.
+    """
+    from ppacer_nb.commands import check_dag
+    from ppacer_nb.errors import InvalidOption
+    from ppacer_nb.status import RunState
+    from ppacer_nb.widgets.selection import RunsChoice
+
+    def look(api: SchedulerApi) -> dict[str, Any]:
+        if dag_id is not None:
+            check_dag(api, dag_id)
+        if state is not None and state not in set(RunState):
+            raise InvalidOption(f"runs have the states {', '.join(RunState)}, and never {state!r}.")
+        return {"tab": "runs", "runs": RunsChoice(dag_id=dag_id, state=state, tag=tag, text=text)}
+
+    return _opened(look)
+
+
 def dag_view(dag_id: str) -> Dashboard:
     """Return a live view of one DAG: its schedule, and the buttons to steer it. `DAG.dashboard` is the same.
 

@@ -135,3 +135,20 @@ def test_a_plain_terminal_gets_text(tmp_path: Path) -> None:
     ).stdout
     assert run_id in shown
     assert "✓ success" in shown
+
+
+def test_a_table_of_runs_is_shown_as_it_was_asked_for() -> None:
+    session = current()
+    session.start()
+    for define in (sales_dag, failing_dag):
+        define()
+    ppacer_nb.dashboard().close()
+    for dag_id in ("sales", "failing"):
+        finished_run(session, dag_id)
+    assert [row["dag"] for row in ppacer_nb.runs_table().found["rows"]] == ["failing", "sales"]
+    assert [row["dag"] for row in ppacer_nb.runs_table(state="failed").found["rows"]] == ["failing"]
+    assert [row["dag"] for row in ppacer_nb.runs_table("sales").found["rows"]] == ["sales"]
+    with pytest.raises(NotFound, match="did you mean 'sales'"):
+        ppacer_nb.runs_table("salse")
+    with pytest.raises(InvalidOption, match="never 'sick'"):
+        ppacer_nb.runs_table(state="sick")

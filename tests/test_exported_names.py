@@ -19,7 +19,7 @@ def test_the_exported_names_are_the_agreed_ones() -> None:
     assert set(ppacer_nb.__all__) == {
         *("DAG", "task", "notebook", "bash", "run", "secret", "TaskContext", "Skip"),
         *("Schedule", "cron", "every", "daily", "weekly", "monthly", "yearly", "hourly", "every_minute"),
-        *("dashboard", "run_view"),
+        *("dashboard", "run_view", "runs_table"),
     }
 
 

@@ -26,6 +26,7 @@ from ppacer_nb.errors import (
     StoreLocked,
 )
 from ppacer_nb.model.overview import SchedulerInfo
+from ppacer_nb.model.run_filter import RunFilter
 from ppacer_nb.scheduler.offline import OfflineScheduler
 from ppacer_nb.server.address import Address, publish, published
 from ppacer_nb.server.client import RemoteScheduler
@@ -62,6 +63,8 @@ while not scheduler.history.logs(run_id):
 print("ready", flush=True)
 sys.stdin.read()
 """
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -216,6 +219,16 @@ def test_the_client_reads_what_the_scheduler_would_say(remote: RemoteScheduler) 
     version = remote.history.dag_version("sales")
     assert version is not None
     assert version.source == local.history.dag_version("sales").source
+    (kept,) = remote.history.versions("sales")
+    assert [kept] == local.history.versions("sales")
+    assert remote.history.sources("sales", kept.version) == local.history.sources("sales", kept.version)
+    for wanted in (
+        RunFilter(),
+        RunFilter(states=(RunState.FAILED,), since=T0, order="dag"),
+        RunFilter(text="?"),
+    ):
+        assert remote.history.search(wanted, offset=0, limit=1) == local.history.search(wanted, limit=1)
+    assert remote.history.outcomes(T0) == local.history.outcomes(T0) != []
     assert remote.history.sql("SELECT 1 AS one").rows == [[1]]
 
 

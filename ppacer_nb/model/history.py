@@ -141,6 +141,15 @@ class VersionSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcomes:
+    """How many runs ended in a state within an hour."""
+
+    hour: datetime  #: its beginning, in UTC
+    state: RunState
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class QueryResult:
     """What an SQL query returned."""
 

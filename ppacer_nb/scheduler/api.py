@@ -12,6 +12,7 @@ from ppacer_nb.model.history import (
     AttemptRecord,
     DagVersion,
     LogRecord,
+    Outcomes,
     QueryResult,
     RunRecord,
     VersionSummary,
@@ -19,6 +20,7 @@ from ppacer_nb.model.history import (
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import UpcomingPoint
+from ppacer_nb.model.run_filter import RunFilter, RunPage
 from ppacer_nb.status import RunState
 
 
@@ -29,6 +31,10 @@ class HistoryApi(Protocol):
         self, *, dag_id: str | None = None, run_id: str | None = None, limit: int = 50
     ) -> list[RunRecord]:
         """Return the latest runs, the newest first."""
+        ...
+
+    def search(self, wanted: RunFilter, *, offset: int = 0, limit: int = 50) -> RunPage:
+        """Return the runs that `wanted` says, in its order, from the `offset`-th on, at most `limit`."""
         ...
 
     def run(self, run_id: str) -> RunRecord | None:
@@ -49,6 +55,10 @@ class HistoryApi(Protocol):
         With `since` only those whose `place` is that one or a later one: what is new to somebody who knows
         the runs before.
         """
+        ...
+
+    def outcomes(self, since: datetime) -> list[Outcomes]:
+        """Return how many runs have ended since, by hour and state, the oldest hour first."""
         ...
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:

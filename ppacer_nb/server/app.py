@@ -18,6 +18,7 @@ import tornado.netutil
 import tornado.web
 
 from ppacer_nb.errors import NotFound, PpacerError
+from ppacer_nb.model.run_filter import RunFilter
 from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.scheduler.service import Scheduler
 from ppacer_nb.server.address import Address, publish, withdraw
@@ -240,6 +241,14 @@ def _runs(request: _Handler) -> Any:
     )
 
 
+def _search(request: _Handler) -> Any:
+    body = request.body()
+    wanted = decode(encode(body.get("wanted") or {}), RunFilter)
+    return request.api.history.search(
+        wanted, offset=int(body.get("offset", 0)), limit=int(body.get("limit", 50))
+    )
+
+
 def _grid(request: _Handler, dag_id: str) -> Any:
     limit, since = request.number("limit", 60), request.number("since", 0)
     return request.api.history.grid(dag_id, limit=limit, since=since)
@@ -259,6 +268,12 @@ _ROUTES: list[tuple[str, str, Answer]] = [
     ("get", r"/api/dags/([^/]+)/grid", _grid),
     ("get", r"/api/dags/([^/]+)/params", lambda r, dag_id: r.api.params(dag_id)),
     ("post", r"/api/dags/([^/]+)/durations", _durations),  # many tasks' ids are too long for an address
+    ("post", r"/api/runs/search", _search),
+    (
+        "get",
+        r"/api/outcomes",
+        lambda r: r.api.history.outcomes(datetime.fromisoformat(r.text("since") or "")),
+    ),
     ("post", r"/api/dags/([^/]+)/trigger", _trigger),
     ("post", r"/api/dags/([^/]+)/pause", lambda r, dag_id: r.api.pause(dag_id, by=_by(r))),
     ("post", r"/api/dags/([^/]+)/unpause", lambda r, dag_id: r.api.unpause(dag_id, by=_by(r))),

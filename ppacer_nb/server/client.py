@@ -20,6 +20,7 @@ from ppacer_nb.model.history import (
     AttemptRecord,
     DagVersion,
     LogRecord,
+    Outcomes,
     QueryResult,
     RunRecord,
     VersionSummary,
@@ -27,6 +28,7 @@ from ppacer_nb.model.history import (
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo, StopReport
 from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import UpcomingPoint
+from ppacer_nb.model.run_filter import RunFilter, RunPage
 from ppacer_nb.server.address import Address
 from ppacer_nb.server.wire import decode, encode, error_of, tagged
 from ppacer_nb.status import RunState
@@ -52,6 +54,12 @@ class RemoteHistory:
         )
         return found
 
+    def search(self, wanted: RunFilter, *, offset: int = 0, limit: int = 50) -> RunPage:
+        """Return the runs that `wanted` says. See `HistoryApi.search`."""
+        body = {"wanted": wanted, "offset": offset, "limit": limit}
+        found: RunPage = self._http.post("runs/search", RunPage, body)
+        return found
+
     def run(self, run_id: str) -> RunRecord | None:
         """Return one run, None if there is none of that id."""
         return next(iter(self.runs(run_id=run_id, limit=1)), None)
@@ -71,6 +79,11 @@ class RemoteHistory:
         found: list[GridRun] = self._http.get(
             f"dags/{quote(dag_id)}/grid", list[GridRun], limit=limit, since=since
         )
+        return found
+
+    def outcomes(self, since: datetime) -> list[Outcomes]:
+        """Return how many runs have ended since. See `HistoryApi.outcomes`."""
+        found: list[Outcomes] = self._http.get("outcomes", list[Outcomes], since=since.isoformat())
         return found
 
     def attempts(self, run_id: str) -> list[AttemptRecord]:

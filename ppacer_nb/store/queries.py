@@ -20,12 +20,14 @@ from ppacer_nb.model.history import (
     DagVersion,
     LogRecord,
     NewestVersion,
+    Outcomes,
     QueryResult,
     RunRecord,
     VersionSummary,
 )
 from ppacer_nb.model.log_levels import levels_below
 from ppacer_nb.model.points import PointRange, PointRun
+from ppacer_nb.model.run_filter import RunFilter, RunPage
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
 from ppacer_nb.store.backfills import BACKFILLS
@@ -35,6 +37,7 @@ from ppacer_nb.store.durations import durations_query, last_durations
 from ppacer_nb.store.grid import GRID, grid_runs
 from ppacer_nb.store.run_index import IN_SPAN, SPAN
 from ppacer_nb.store.run_records import Span, run_records
+from ppacer_nb.store.run_search import search
 from ppacer_nb.store.run_tally import RunTally
 from ppacer_nb.store.versions import SOURCES, VERSIONS, summary_of, version_of
 
@@ -117,6 +120,10 @@ class History:
             return []
         return run_records(self._rows, (chosen[-1][1], _ALL, _ALL), [run_id for run_id, _ in chosen])
 
+    def search(self, wanted: RunFilter, *, offset: int = 0, limit: int = 50) -> RunPage:
+        """Return the runs that `wanted` says, from the `offset`-th on. See `HistoryApi.search`."""
+        return search(self._rows, self._tally.open_ids(), wanted, offset, limit)
+
     def run(self, run_id: str) -> RunRecord | None:
         """Return one run, None if there is none of that id."""
         return next(iter(self.runs(run_id=run_id)), None)
@@ -194,6 +201,14 @@ class History:
     def counts(self) -> dict[RunState, int]:
         """Return how many runs there are in each state."""
         return self._tally.counts()
+
+    def outcomes(self, since: datetime) -> list[Outcomes]:
+        """Return how many runs have ended since, by hour and state, the oldest hour first."""
+        sql = """SELECT date_trunc('hour', ts) AS hour, state, count(*) FROM events
+                 WHERE kind = 'run' AND state IN ('success', 'failed', 'cancelled') AND ts >= ?
+                 GROUP BY ALL ORDER BY ALL"""
+        found = self._rows(sql, [to_timestamp(since)])
+        return [Outcomes(hour.replace(tzinfo=UTC), RunState(state), runs) for hour, state, runs in found]
 
     def last_points(self) -> dict[str, datetime]:
         """Return, by DAG, the last schedule point that is accounted for."""

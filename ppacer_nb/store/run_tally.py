@@ -47,11 +47,20 @@ class RunTally:
     def counts(self) -> dict[RunState, int]:
         """Return how many runs there are in each state."""
         with self._lock:
-            if self._reach is None:
-                self._count_all()
-            else:
-                self._count_since(self._reach)
+            self._look()
             return {RunState(state): count for state, count in self._counts.items() if count}
+
+    def open_ids(self) -> list[str]:
+        """Return the ids of the runs that have not ended, in no order."""
+        with self._lock:
+            self._look()
+            return list(self._open)
+
+    def _look(self) -> None:
+        if self._reach is None:
+            self._count_all()
+        else:
+            self._count_since(self._reach)
 
     def _count_all(self) -> None:
         reach = 0

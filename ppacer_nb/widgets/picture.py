@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ppacer_nb.model.backfill import BackfillRecord
+from ppacer_nb.model.comparison import RunComparison
 from ppacer_nb.model.grid import GridRun
-from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, RunRecord
+from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, Outcomes, RunRecord
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
 from ppacer_nb.model.params import ParamInfo
+from ppacer_nb.model.points import UpcomingPoint
+from ppacer_nb.model.run_filter import RunPage
 from ppacer_nb.status import RunState
 from ppacer_nb.widgets.selection import Selection
 
@@ -20,6 +23,26 @@ class OverviewPicture:
     """What is going on."""
 
     runs: Sequence[RunRecord]  #: the latest, the newest first
+    open: Sequence[RunRecord] = ()  #: those that have not ended
+    failed: Sequence[tuple[RunRecord, str]] = ()  #: the latest that failed, and why
+    upcoming: Sequence[UpcomingPoint] = ()  #: the next schedule points of all DAGs
+    outcomes: Sequence[Outcomes] = ()  #: of the last day
+
+
+@dataclass(frozen=True, slots=True)
+class RunsPicture:
+    """A page of the runs that are looked for."""
+
+    page: RunPage
+    is_live: bool  #: False: finding them takes so long that it is not done again with each change
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPicture:
+    """Two runs of a DAG side by side."""
+
+    comparison: RunComparison | None  #: None where there are not two runs to compare
+    candidates: Sequence[RunRecord] = ()  #: other runs of the DAG, to choose from
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +81,5 @@ class Picture:
     overview: OverviewPicture | None = None
     dag: DagPicture | None = None
     run: RunPicture | None = None
+    runs: RunsPicture | None = None
+    compare: ComparedPicture | None = None

@@ -74,6 +74,10 @@ class Dashboard(anywidget.AnyWidget):
     notebook = traitlets.Unicode().tag(sync=True)  #: the path of the notebook, to find files beside it
     # Of the overview
     runs: Any = traitlets.List().tag(sync=True)
+    going_on = traitlets.Dict().tag(sync=True)
+    # Of the table of runs, and of the comparison
+    found = traitlets.Dict().tag(sync=True)
+    comparison = traitlets.Dict().tag(sync=True)
     # Of the DAG's page
     dag = traitlets.Dict().tag(sync=True)
     dag_grid = traitlets.Dict().tag(sync=True)

@@ -1,10 +1,12 @@
 // The dashboard: the scheduler's head, and its parts as tabs, or one part alone. Panels listen to traits.
 
+import { comparePanels } from "./compare.js";
 import { dagPanels } from "./dagpage.js";
 import { headerPanel, noticePanel } from "./header.js";
 import { h } from "./dom.js";
 import { overviewPanels } from "./overview.js";
 import { runPanels } from "./run.js";
+import { runsTablePanels } from "./runstable.js";
 import { tabsPanel } from "./tabs.js";
 import { Ticker } from "./time.js";
 
@@ -12,7 +14,9 @@ import { Ticker } from "./time.js";
 const PARTS = {
   overview: ["Overview", overviewPanels],
   dag: ["DAGs", dagPanels],
+  runs: ["Runs", runsTablePanels],
   run: ["Run", runPanels],
+  compare: ["Compare", comparePanels],
 };
 
 /** Show a dashboard in `el`; returns what takes it down. */
