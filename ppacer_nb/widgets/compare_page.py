@@ -16,15 +16,14 @@ from ppacer_nb.views.comparing import comparison_page
 from ppacer_nb.views.markup import one_line
 from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
+from ppacer_nb.widgets.changes import change_views
 from ppacer_nb.widgets.part import Frame, Part
 from ppacer_nb.widgets.picture import ComparedPicture, Picture
 from ppacer_nb.widgets.updater import News
-from ppacer_nb.widgets.viewmodels import View, run_view, text_of
+from ppacer_nb.widgets.viewmodels import View, run_view
 
 #: Runs of the DAG to choose from.
 CANDIDATES = 50
-#: Lines of a difference that are sent, of each task.
-MOST_LINES = 400
 
 
 def read(api: SchedulerApi, picture: Picture, news: News) -> ComparedPicture:
@@ -87,7 +86,7 @@ def _view(comparison: RunComparison) -> View:
         "new": run_view(comparison.new) | {"version": comparison.new.version},
         "params": [[one_line(name), one_line(a), one_line(b)] for name, (a, b) in comparison.params.items()],
         "tasks": [_pair(pair) for pair in comparison.tasks],
-        "changes": _changes(comparison.versions) if comparison.versions else [],
+        "changes": change_views(comparison.versions) if comparison.versions else [],
     }
 
 
@@ -100,17 +99,6 @@ def _outcome(outcome: TaskOutcome | None) -> View | None:
         return None
     took = outcome.duration and outcome.duration / timedelta(milliseconds=1)
     return {"state": outcome.state.value, "took": took, "error": one_line(outcome.error)[:500]}
-
-
-def _changes(diff: VersionDiff) -> list[View]:
-    """Return what changed, with the lines of each difference; of a very long one the first."""
-    parts = [("the DAG itself", list(diff.settings))] if diff.settings else []
-    for task in diff.tasks:
-        title = task.task_id if task.change == "changed" else f"{task.task_id}, {task.change}"
-        parts.append((title, [*task.settings, *task.source]))
-    return [
-        {"title": title, "lines": [text_of(line) for line in lines[:MOST_LINES]]} for title, lines in parts
-    ]
 
 
 def still(picture: Picture, reader: Reader) -> Sequence[Rendered]:

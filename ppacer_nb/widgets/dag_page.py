@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ppacer_nb.commands import compare
 from ppacer_nb.errors import PpacerError
 from ppacer_nb.model.grid import GridRun
 from ppacer_nb.model.history import DagVersion
@@ -15,6 +16,7 @@ from ppacer_nb.scheduler.api import SchedulerApi
 from ppacer_nb.schedules.zones import zone_of
 from ppacer_nb.views.reader import Reader
 from ppacer_nb.views.tables import Rendered
+from ppacer_nb.widgets.changes import change_views
 from ppacer_nb.widgets.dagviews import backfill_view, counted, form_view, head_still, head_view, plan_view
 from ppacer_nb.widgets.forms import Refused, filled_in, moment_of
 from ppacer_nb.widgets.graphview import graph_view
@@ -22,8 +24,9 @@ from ppacer_nb.widgets.gridviews import durations_view, grid_view, run_views, ta
 from ppacer_nb.widgets.part import Asked, Command, Frame, Part
 from ppacer_nb.widgets.picture import DagPicture, Picture
 from ppacer_nb.widgets.updater import News
+from ppacer_nb.widgets.viewmodels import millis
 
-POINTS, BACKFILLS = 5, 4
+POINTS, BACKFILLS, VERSIONS = 5, 4, 12
 #: Runs in the grid: as many at first and with each further press, as many at the most, and cells altogether.
 RUNS, MOST_RUNS, MOST_CELLS = 60, 1_000, 40_000
 
@@ -36,15 +39,16 @@ def read(api: SchedulerApi, picture: Picture, news: News) -> DagPicture | None:
     known = picture.dag if picture.dag is not None and picture.dag.dag_id == dag.dag_id else None
     if known is not None and news is not None and dag.dag_id not in map(dag_id_of, news):
         return known
-    version = known.version if known is not None else None
-    if version is None or version.version != dag.version:
+    version, versions = (known.version, known.versions) if known is not None else (None, ())
+    if version is None or version.version != dag.version or news is None:
         version = api.history.dag_version(dag.dag_id)
+        versions = api.history.versions(dag.dag_id)
     points = [it.point for it in api.upcoming(dag.dag_id, limit=POINTS)]
     limit = _limit(picture.selection.dag_runs, version)
     grid = _grid(api, dag.dag_id, limit, known, news)
     params = known.params if known is not None and news is not None else _params(api, dag)
     backfills = [it for it in api.backfills() if it.dag_id == dag.dag_id]
-    return DagPicture(dag.dag_id, version, points, grid, limit, params, backfills)
+    return DagPicture(dag.dag_id, version, points, grid, limit, params, backfills, versions)
 
 
 def views(picture: Picture, _: Frame) -> dict[str, Any]:
@@ -62,6 +66,7 @@ def views(picture: Picture, _: Frame) -> dict[str, Any]:
         "dag_tasks": task_abouts(shown),
         "dag_form": form_view(dag, shown),
         "dag_backfills": [backfill_view(it) for it in shown.backfills[:BACKFILLS]],
+        "dag_versions": [[it.version, millis(it.defined_at), it.runs] for it in shown.versions[:VERSIONS]],
     }
 
 
@@ -157,6 +162,13 @@ def _backfill(asked: Asked, content: Mapping[str, Any]) -> None:
     asked.send(answer)
 
 
+def _version_changes(asked: Asked, content: Mapping[str, Any]) -> None:
+    """Tell what a version changed that it came after."""
+    version = str(content["version"])
+    diff = compare(asked.api, str(content["dag_id"]), new=version)
+    asked.send({"command": "version_changes", "version": version, "changes": change_views(diff)})
+
+
 def _catch_up(asked: Asked, content: Mapping[str, Any]) -> None:
     dag_id, choice = str(content["dag_id"]), str(content["choice"])
     points = asked.api.catchup(dag_id, choice, by="the dashboard")
@@ -177,6 +189,7 @@ DAG_PAGE = Part(
         "catch_up": _catch_up,
         "trigger_form": _trigger,
         "backfill": _backfill,
+        "version_changes": _version_changes,
         **{name: _steer(name) for name in ("pause_backfill", "resume_backfill", "cancel_backfill")},
     },
 )

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ppacer_nb.model.backfill import BackfillRecord
 from ppacer_nb.model.comparison import RunComparison
 from ppacer_nb.model.grid import GridRun
-from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, Outcomes, RunRecord
+from ppacer_nb.model.history import AttemptRecord, DagVersion, LogRecord, Outcomes, RunRecord, VersionSummary
 from ppacer_nb.model.overview import DagSummary, Progress, SchedulerInfo
 from ppacer_nb.model.params import ParamInfo
 from ppacer_nb.model.points import UpcomingPoint
@@ -56,6 +56,7 @@ class DagPicture:
     limit: int = 0  #: how many of them were asked for
     params: Sequence[ParamInfo] = ()
     backfills: Sequence[BackfillRecord] = ()  #: the newest first
+    versions: Sequence[VersionSummary] = ()  #: the newest first
 
 
 @dataclass(frozen=True, slots=True)

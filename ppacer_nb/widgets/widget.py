@@ -88,6 +88,7 @@ class Dashboard(anywidget.AnyWidget):
     dag_tasks = traitlets.Dict().tag(sync=True)
     dag_form = traitlets.Dict().tag(sync=True)
     dag_backfills: Any = traitlets.List().tag(sync=True)
+    dag_versions: Any = traitlets.List().tag(sync=True)
     # Of the run's page
     run = traitlets.Dict().tag(sync=True)
     graph = traitlets.Dict().tag(sync=True)

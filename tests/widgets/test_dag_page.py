@@ -26,6 +26,7 @@ def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
     head: dict[str, Any] = {"tags": [HOSTILE, "eu"], "description": HOSTILE, "timezone": "Europe/Warsaw"}
     for dag in (sales_dag(schedule="15 6 * * 1-5", **head), failing_dag()):
         found.register(dag.spec)
+    found.flush()  # so that all that is asked of the DAGs can be read at once
     yield found
     found.stop(wait=timedelta(seconds=5))
 
@@ -253,3 +254,21 @@ def test_a_saved_notebook_says_it_as_text(scheduler: Scheduler) -> None:
     assert "at 06:15, Monday to Friday" in data["text/plain"]
     assert HOSTILE not in data["text/html"]
     shown.close()
+
+
+def test_versions_are_listed_and_tell_what_they_changed(scheduler: Scheduler, shown: Dashboard) -> None:
+    answers = answers_of(shown)
+    (first,) = shown.dag_versions
+    scheduler.register(sales_dag(schedule="15 7 * * *").spec)
+    until(shown, lambda: len(shown.dag_versions) == 2)
+    newer, older = shown.dag_versions
+    assert older == first
+    ask(shown, "version_changes", dag_id="sales", version=newer[0])
+    answer = answers.get(timeout=10)
+    assert answer["version"] == newer[0]
+    ((title, lines),) = [(change["title"], change["lines"]) for change in answer["changes"]]
+    assert title == "the DAG itself"
+    assert "+schedule 15 7 * * * (UTC)" in lines
+    ask(shown, "version_changes", dag_id="sales", version=older[0])
+    until(shown, lambda: shown.notice != {})
+    assert "nothing to compare" in shown.notice["text"]

@@ -27,6 +27,7 @@ def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
     found = Scheduler(SchedulerOptions(store=tmp_path / "p.duckdb", runs_folder=tmp_path / "runs"))
     for each in (sales_dag(schedule="15 6 * * *", tags=["money"]), failing_dag()):
         found.register(each.spec)
+    found.flush()  # so that all that is asked of the DAGs can be read at once
     yield found
     found.stop(wait=timedelta(seconds=5))
 

@@ -57,6 +57,7 @@ def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
     found = Scheduler(SchedulerOptions(store=tmp_path / "p.duckdb", runs_folder=tmp_path / "runs"))
     for dag in (flaky_dag(), waiting_dag()):
         found.register(dag.spec)
+    found.flush()  # so that all that is asked of the DAGs can be read at once
     yield found
     gate.opened.set()
     found.stop(wait=timedelta(seconds=5))

@@ -2,11 +2,11 @@
 
 import { runPage } from "./choosing.js";
 import { badge, button, wordOf } from "./controls.js";
+import { differences } from "./difference.js";
 import { attribute, h, text, visible } from "./dom.js";
 import { durationText } from "./runs.js";
 import { elapsed, fullIn, when } from "./time.js";
 
-const SIGNS = { "-": "pd-diff-line ppacer-state-failed", "+": "pd-diff-line ppacer-state-success", "@": "pd-muted" };
 const NOTABLE = 0.1; // a duration that differs by less is the same
 
 /** The comparison. */
@@ -64,8 +64,7 @@ export function comparePanels({ model, select, ticker }) {
     body.replaceChildren(...it.tasks.map(taskRow));
     params.replaceChildren(...(it.params.length ? [h("h4", {}, "Params that differ"), ...it.params.map(paramLine)] : []));
     const title = it.old.version === it.new.version ? "Both ran the same version of the DAG." : "What changed in the DAG";
-    const diffs = it.changes.flatMap(({ title: name, lines }) => [h("h4", {}, name), difference(lines)]);
-    changes.replaceChildren(h("h4", {}, title), ...diffs);
+    changes.replaceChildren(h("h4", {}, title), ...differences(it.changes));
   }
   return [{ element, traits: ["comparison", "scheduler"], update }];
 }
@@ -73,7 +72,7 @@ export function comparePanels({ model, select, ticker }) {
 function taskRow({ id, old, new: newer, differs }) {
   const states = [old, newer].map((outcome) => h("td", {}, outcome ? stateOf(outcome) : "–"));
   const times = [old, newer].map((outcome) => h("td", { class: "pd-number-cell" }, took(outcome)));
-  const cells = [h("td", { class: "pd-name" }, id), ...states, ...times, changeCell(old?.took, newer?.took)];
+  const cells = [h("td", { class: "pd-name" }, id), ...states, ...times, changeCell(old, newer)];
   return h("tr", { class: differs ? "pd-differs" : null }, ...cells);
 }
 
@@ -87,8 +86,10 @@ function stateOf({ state, error }) {
   return h("span", { title: error || null }, sign, error ? h("div", { class: "pd-result pd-muted" }, error) : null);
 }
 
-function changeCell(old, newer) {
-  if (typeof old !== "number" || typeof newer !== "number" || old <= 0) return h("td");
+function changeCell(before, after) {
+  const [old, newer] = [before?.took, after?.took];
+  const isOpen = [before, after].some((outcome) => outcome?.state === "running");
+  if (typeof old !== "number" || typeof newer !== "number" || old <= 0 || isOpen) return h("td");
   const share = newer / old - 1;
   if (Math.abs(share) < NOTABLE) return h("td", { class: "pd-muted" }, "about the same");
   const [sign, way] = share > 0 ? ["+", "▲ slower"] : ["−", "▼ quicker"];
@@ -98,8 +99,4 @@ function changeCell(old, newer) {
 
 function paramLine([name, before, after]) {
   return h("div", { class: "pd-mono" }, `${name}: `, h("span", { class: "pd-muted" }, before || "none"), " → ", after || "none");
-}
-
-function difference(lines) {
-  return h("div", { class: "pd-diff" }, ...lines.map((line) => h("div", { class: SIGNS[line[0]] ?? null }, line || " ")));
 }

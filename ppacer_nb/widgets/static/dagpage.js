@@ -6,6 +6,7 @@ import { dagFormPanel } from "./dagform.js";
 import { dagGraphPanel } from "./daggraph.js";
 import { dagGridPanel } from "./daggrid.js";
 import { dagHeadPanel } from "./daghead.js";
+import { dagVersionsPanel } from "./dagversions.js";
 import { h, visible } from "./dom.js";
 
 /** One DAG with all its parts. */
@@ -14,7 +15,7 @@ export function dagPanels(context) {
   const form = dagFormPanel(context);
   const backfill = dagBackfillPanel(context);
   const head = dagHeadPanel(context, { openForm: form.open, openBackfill: backfill.open });
-  const parts = [head, form, backfill, ...[dagGridPanel, dagDurationsPanel, dagGraphPanel].map((make) => make(context))];
+  const parts = [head, form, backfill, ...[dagGridPanel, dagDurationsPanel, dagGraphPanel, dagVersionsPanel].map((make) => make(context))];
   const empty = h("p", { class: "pd-empty" }, "No DAGs yet. Define one in a cell: ", h("code", {}, "with DAG(…)"));
   const element = h(
     "section",
