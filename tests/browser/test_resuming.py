@@ -44,7 +44,7 @@ def test_the_dashboard_says_how_to_go_on_and_shows_that_it_did(
     opened.run_cell(0)
     opened.run_cell(1)
     shown = opened.dashboard()
-    shown.get_by_role("tab", name="Run").click()
+    shown.get_by_role("tab", name="Run", exact=True).click()
     error = shown.locator(".pd-callout.pd-error")
     expect(error).to_contain_text("name 'sale' is not defined in cell 4 of 5", timeout=SOON_MS)
     expect(error).to_contain_text("Look into it: jupyter console --existing /")
