@@ -190,15 +190,16 @@ def test_it_fits_the_page(notebook: OpenNotebook, shown: Locator, width: int) ->
 
 
 def test_tabs_are_walked_with_the_arrow_keys(shown: Locator) -> None:
-    overview, run = (shown.get_by_role("tab", name=name, exact=True) for name in ("Overview", "Run"))
-    overview.focus()
+    tabs = {name: shown.get_by_role("tab", name=name, exact=True) for name in ("Overview", "Compare")}
+    parts = {name: shown.get_by_role("tabpanel", name=name, exact=True) for name in tabs}
+    tabs["Overview"].focus()
     shown.page.keyboard.press("ArrowLeft")  # round to the last one
-    expect(run).to_be_focused()
-    expect(shown.get_by_role("tabpanel", name="Run")).to_be_visible()
+    expect(tabs["Compare"]).to_be_focused()
+    expect(parts["Compare"]).to_be_visible()
     shown.page.keyboard.press("ArrowRight")
-    expect(overview).to_be_focused()
-    expect(shown.get_by_role("tabpanel", name="Overview")).to_be_visible()
-    expect(shown.get_by_role("tabpanel", name="Run")).to_be_hidden()
+    expect(tabs["Overview"]).to_be_focused()
+    expect(parts["Overview"]).to_be_visible()
+    expect(parts["Compare"]).to_be_hidden()
 
 
 def test_a_saved_notebook_is_exported_with_the_state_it_was_displayed_in(
