@@ -388,7 +388,6 @@ def _attempt(row: tuple[Any, ...]) -> AttemptRecord:
 def _log(row: tuple[Any, ...]) -> LogRecord:
     run_id, task_id, attempt, at, level, message, attributes, number = row
     line = LogLine(at.replace(tzinfo=UTC), level, message, json.loads(attributes) if attributes else {})
-    return LogRecord(run_id, task_id, attempt, line)
     return LogRecord(run_id, task_id, attempt, line, number)
 
 
