@@ -188,7 +188,7 @@ def test_a_long_log_is_followed_searched_and_read_back(notebook: OpenNotebook, s
     expect(lines.last).to_contain_text("needle where=needle", timeout=SOON_MS)
     assert lines.count() <= 310, "all lines are sent"
     at_end = "el => el.scrollHeight - el.scrollTop - el.clientHeight < 30"
-    assert log.evaluate(at_end)
+    shown.page.wait_for_function(at_end, arg=log.element_handle())
 
     log.hover()
     shown.page.mouse.wheel(0, -600)
@@ -198,7 +198,7 @@ def test_a_long_log_is_followed_searched_and_read_back(notebook: OpenNotebook, s
     assert not log.evaluate(at_end)
     shown.get_by_role("button", name="Follow").click()
     expect(shown.get_by_role("button", name="Follow")).to_be_hidden()
-    assert log.evaluate(at_end)
+    shown.page.wait_for_function(at_end, arg=log.element_handle())
 
     before = lines.count()
     log.get_by_role("button", name="Load earlier lines").press("Enter")
