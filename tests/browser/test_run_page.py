@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 SOON_MS = 30_000
 
 SETUP = """
-import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +24,7 @@ from ppacer_nb import DAG, task, run
 from ppacer_nb.model.context import TaskContext
 from ppacer_nb.scheduler.service import Scheduler, SchedulerOptions
 from ppacer_nb.widgets import Dashboard
-from ppacer_nb.widgets.selection import Selection
+from tests.widgets import gate
 
 class Shop:
     open = False
@@ -68,14 +67,13 @@ with DAG("wide") as wide:
 
 class Talk:
     lines = 0
-    go_on = threading.Event()
 
 @task(executor="thread")
 def talk(context: TaskContext, text):
     for number in range(Talk.lines):
         context.logger.info("line %d", number)
     context.logger.warning(text, extra={"where": text})
-    Talk.go_on.wait(60)
+    gate.wait()
     context.logger.error("the end")
     raise ValueError(text)
 
@@ -190,17 +188,17 @@ def test_a_long_log_is_followed_searched_and_read_back(notebook: OpenNotebook, s
     expect(lines.last).to_contain_text("needle where=needle", timeout=SOON_MS)
     assert lines.count() <= 310, "all lines are sent"
     at_end = "el => el.scrollHeight - el.scrollTop - el.clientHeight < 30"
-    assert log.evaluate(at_end)
+    shown.page.wait_for_function(at_end, arg=log.element_handle())
 
     log.hover()
     shown.page.mouse.wheel(0, -600)
     expect(shown.get_by_role("button", name="Follow")).to_be_visible()
-    notebook.execute("Talk.go_on.set()")
+    notebook.execute("gate.opened.set()")
     expect(shown.get_by_role("button", name="Follow · 1 new")).to_be_visible(timeout=SOON_MS)
     assert not log.evaluate(at_end)
     shown.get_by_role("button", name="Follow").click()
     expect(shown.get_by_role("button", name="Follow")).to_be_hidden()
-    assert log.evaluate(at_end)
+    shown.page.wait_for_function(at_end, arg=log.element_handle())
 
     before = lines.count()
     log.get_by_role("button", name="Load earlier lines").press("Enter")
@@ -227,7 +225,7 @@ def test_a_long_log_is_followed_searched_and_read_back(notebook: OpenNotebook, s
 
 
 def test_whatever_a_task_says_is_shown_as_text(notebook: OpenNotebook, shown: Locator) -> None:
-    notebook.execute(f"Talk.go_on.set(); scheduler.trigger('talking', params={{'text': {HOSTILE!r}}})")
+    notebook.execute(f"gate.opened.set(); scheduler.trigger('talking', params={{'text': {HOSTILE!r}}})")
     expect(head(shown)).to_contain_text("failed", timeout=SOON_MS)
     expect(shown.get_by_role("log")).to_contain_text(HOSTILE)
     shown.get_by_role("searchbox", name="Search the log").fill("onerror")

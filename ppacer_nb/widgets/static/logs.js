@@ -43,6 +43,11 @@ export function logsPanel({ model, send, select }) {
     showFollow();
   });
 
+  // A line's height is known when it has come into view: the end moves then, and is followed.
+  new ResizeObserver(() => {
+    if (following) lines.scrollTop = lines.scrollHeight;
+  }).observe(list);
+
   function goTo(line) {
     following = false;
     const [place, frame] = [line.getBoundingClientRect(), lines.getBoundingClientRect()];
