@@ -17,6 +17,7 @@ from papermill.exceptions import PapermillException
 from papermill.translators import papermill_translators
 
 from ppacer_nb.errors import InvalidParameters, NotebookError
+from ppacer_nb.model.cells import join_cells
 from ppacer_nb.model.dag import did_you_mean
 
 
@@ -35,7 +36,7 @@ class NotebookInfo:
     """A notebook that can be a task."""
 
     path: Path
-    source: str  #: all code, for telling versions apart; each cell begins with the line "# %%"
+    source: str  #: all code, for telling versions apart: the code cells by `join_cells`
     kernel_name: str
     language: str
     has_parameters_cell: bool
@@ -60,7 +61,7 @@ def inspect_notebook(path: Path, kernel_name: str | None = None) -> NotebookInfo
     parameters_cell = next((c for c in code if "parameters" in c.metadata.get("tags", [])), None)
     return NotebookInfo(
         path=path,
-        source="\n\n".join(f"# %%\n{cell.source}" for cell in code),
+        source=join_cells(cell.source for cell in code),
         kernel_name=kernel_name,
         language=language,
         has_parameters_cell=parameters_cell is not None,

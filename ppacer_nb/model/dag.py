@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from ppacer_nb.errors import CycleError, InvalidParameters, InvalidPlaceholder
 from ppacer_nb.model.catchup import OFF, Catchup
 from ppacer_nb.model.placeholders import FIELDS, Placeholder, UpstreamResult, references
-from ppacer_nb.model.task import TaskSpec
+from ppacer_nb.model.task import TaskSpec, written
 from ppacer_nb.schedules.protocol import Schedule
 
 
@@ -49,14 +49,14 @@ class DagSpec:
 
     @cached_property
     def source(self) -> str:
-        """The definition as text: what a version keeps and what two versions are compared by."""
+        """The definition as text, the sources of its tasks by their hashes: what makes a version."""
         named = ("start", "end", "catchup", "max_active_runs", "max_active_tasks", "priority", "timeout")
         head = [
             f"dag {self.id}",
             f"schedule {self.schedule}",
             f"timezone {self.timezone}",
             *(f"{name} {getattr(self, name)}" for name in named),
-            f"params {dict(self.params)!r}",
+            f"params {written(dict(self.params))}",
             f"tags {', '.join(self.tags)}",
             f"description {self.description}",
         ]
@@ -176,4 +176,4 @@ def _listing(params: Mapping[str, Any]) -> str:
 
 
 def _task_source(task: TaskSpec) -> str:
-    return "\n".join([f"task {task.id}", *task.settings, task.work.source])
+    return "\n".join([f"task {task.id}", *task.settings, f"source {task.source_hash}"])

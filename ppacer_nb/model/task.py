@@ -110,6 +110,11 @@ class NotebookWork:
 Work = FunctionWork | NotebookWork
 
 
+def written(value: object) -> str:
+    """Return the repr of `value` without what is another in every process."""
+    return _ADDRESS.sub("", repr(value))
+
+
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
     """One task of a DAG."""
@@ -137,11 +142,24 @@ class TaskSpec:
         return (
             f"{self.kind} {self.work.name}",
             f"after {', '.join(self.upstreams) or 'nothing'}",
-            f"inputs {_ADDRESS.sub('', repr(self.work.inputs))}",
-            *(f"{name} {getattr(options, name)}" for name in changed),
+            f"inputs {written(self.work.inputs)}",
+            *_said_of_notebook(self.work),
+            *(f"{name} {_said(getattr(options, name))}" for name in changed),
         )
 
     @property
     def data_upstreams(self) -> frozenset[str]:
         """The ids of the upstream tasks whose results it receives."""
         return frozenset(r.task_id for r in references(self.work.inputs) if isinstance(r, UpstreamResult))
+
+
+def _said_of_notebook(work: Work) -> list[str]:
+    if not isinstance(work, NotebookWork):
+        return []
+    said = {"export": ", ".join(work.export), "kernel": work.kernel_name}
+    return [f"{name} {what}" for name, what in said.items() if what]
+
+
+def _said(option: object) -> str:
+    """Return an option as text: of a set in one order, which is another in every process."""
+    return ", ".join(sorted(option)) or "nothing" if isinstance(option, frozenset) else str(option)

@@ -31,7 +31,7 @@ from ppacer_nb.model.run_filter import RunFilter, RunPage
 from ppacer_nb.model.values import Value
 from ppacer_nb.status import AttemptState, BackfillState, RunState, RunType
 from ppacer_nb.store.backfills import BACKFILLS
-from ppacer_nb.store.codec import event_of, task_shapes, to_timestamp
+from ppacer_nb.store.codec import event_of, to_timestamp
 from ppacer_nb.store.database import Database
 from ppacer_nb.store.durations import durations_query, last_durations
 from ppacer_nb.store.grid import GRID, grid_runs
@@ -389,19 +389,3 @@ def _log(row: tuple[Any, ...]) -> LogRecord:
     run_id, task_id, attempt, at, level, message, attributes, number = row
     line = LogLine(at.replace(tzinfo=UTC), level, message, json.loads(attributes) if attributes else {})
     return LogRecord(run_id, task_id, attempt, line, number)
-
-
-def _version(row: tuple[Any, ...]) -> DagVersion:
-    dag_id, version, defined_at, schedule, timezone, description, tags, params, source, tasks = row
-    return DagVersion(
-        dag_id=dag_id,
-        version=version,
-        defined_at=defined_at.replace(tzinfo=UTC),
-        schedule=schedule,
-        timezone=timezone,
-        description=description,
-        tags=tuple(tags),
-        params=json.loads(params),
-        source=source,
-        tasks=task_shapes(tasks),
-    )

@@ -23,9 +23,10 @@ from ppacer_nb.store.database import check_is_free, first_line
 from ppacer_nb.store.store import Store
 from ppacer_nb.store.wal import begins_well, wal_of
 
-#: The tables of a store that hold its history.
-TABLES = ("events", "task_logs", "dag_versions", "notifications")
+#: The tables of a store that hold its history; one of an older schema may not have all of them.
+TABLES = ("events", "task_logs", "task_sources", "dag_versions", "notifications")
 
+_FOUND = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'damaged'"
 _PORTION = 122_880  # rows that DuckDB keeps together
 _SMALLEST = 2_048  # rows that it reads at once
 _POSITION = re.compile(r"at byte position (\d+)")
@@ -89,7 +90,8 @@ def recover(path: Path) -> Recovery:
         Store(made).close()
         with closing(duckdb.connect(str(made))) as connection:
             connection.execute(f"ATTACH '{_quoted(copy)}' AS damaged (READ_ONLY)").fetchall()
-            tables = tuple(_recover_table(connection, name) for name in TABLES)
+            found = connection.execute(_FOUND).fetchall()
+            tables = tuple(_recover_table(connection, name) for name in TABLES if (name,) in found)
         made.replace(target)
     return Recovery(target, tables, lost_log_bytes)
 

@@ -25,9 +25,7 @@ def version_table(dag_id: str, versions: Sequence[VersionSummary], reader: Reade
 def diff_page(diff: VersionDiff) -> Rendered:
     """Answer ``%ppacer diff``."""
     between = f"{diff.dag_id}, from version {diff.old} to {diff.new}"
-    if diff.is_empty:
-        return note(f"{between}: nothing changed.")
-    parts = [note(f"{between}: {_summary(diff)}.")]
+    parts = [note(f"{between}: {_summary(diff)}.", hint=diff.note)]
     if diff.settings:
         parts.append(_lines("the DAG", diff.settings))
     parts += [_task(task) for task in diff.tasks]
@@ -35,6 +33,8 @@ def diff_page(diff: VersionDiff) -> Rendered:
 
 
 def _summary(diff: VersionDiff) -> str:
+    if diff.is_empty:
+        return "nothing changed"
     words = ["the DAG itself changed"] if diff.settings else []
     for change in ("changed", "added", "removed"):
         count = sum(task.change == change for task in diff.tasks)

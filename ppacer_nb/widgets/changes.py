@@ -13,7 +13,9 @@ MOST_LINES = 400
 
 def change_views(diff: VersionDiff) -> list[dict[str, Any]]:
     """Return what changed, with the lines of each difference; of a very long one the first."""
-    parts = [("the DAG itself", list(diff.settings))] if diff.settings else []
+    parts: list[tuple[str, list[str]]] = [(diff.note, [])] if diff.note else []
+    if diff.settings:
+        parts.append(("the DAG itself", list(diff.settings)))
     for task in diff.tasks:
         title = task.task_id if task.change == "changed" else f"{task.task_id}, {task.change}"
         parts.append((title, [*task.settings, *task.source]))

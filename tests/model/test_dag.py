@@ -90,7 +90,16 @@ def test_the_version_changes_with_everything_that_the_definition_says() -> None:
 
 
 def test_an_address_in_a_repr_is_no_part_of_the_version() -> None:
-    assert dag(task("a", args=(object(),))).version == dag(task("a", args=(object(),))).version
+    one, other = object(), object()
+    assert repr(one) != repr(other)
+    assert dag(task("a", args=(one,))).version == dag(task("a", args=(other,))).version
+    assert dag(params={"x": one}).version == dag(params={"x": other}).version
+
+
+def test_the_definition_names_sources_by_their_hashes() -> None:
+    spec = dag(task("a", source="x = 1"))
+    assert spec.source.endswith(f"\nsource {spec.tasks['a'].source_hash}")
+    assert "x = 1" not in spec.source
 
 
 def test_params_are_the_defaults_with_those_given_in_their_place() -> None:

@@ -71,3 +71,15 @@ def test_the_longest_wait_has_no_end_to_overflow() -> None:
         retry_delay=timedelta(days=300), retry_backoff=10, retry_max_delay=timedelta.max, retry_jitter=1.0
     )
     assert options.retry_wait(9, 1.0) == timedelta(days=730)
+
+
+def test_the_settings_of_a_task_leave_out_what_is_as_usual() -> None:
+    work = NotebookWork(Path("/n/report.ipynb"), "", {"day": 1})
+    assert TaskSpec("t", work).settings == ("notebook report.ipynb", "after nothing", "inputs ({'day': 1},)")
+    work = NotebookWork(Path("/n/report.ipynb"), "", {}, ("html",), "ir")
+    options = TaskOptions(retries=2, notify=frozenset({"success", "failure", "retry"}))
+    assert TaskSpec("t", work, options, ("a", "b")).settings == (
+        *("notebook report.ipynb", "after a, b", "inputs ({},)", "export html", "kernel ir"),
+        *("retries 2", "notify failure, retry, success"),
+    )
+    assert TaskSpec("t", work, TaskOptions(notify=frozenset())).settings[-1] == "notify nothing"

@@ -293,6 +293,16 @@ def test_many_threads_read_while_one_writes(tmp_path: Path) -> None:
     assert problems == []
 
 
+def test_a_log_is_read_back_from_the_number_of_its_first_known_line(store: Store) -> None:
+    for message in "abcd":
+        store.log.line(AttemptKey("d/1", "a", 1), LogLine(T0, "INFO", message))
+    store.log.flush()
+    last = store.history.logs("d/1", limit=2)
+    assert [record.line.message for record in last] == ["c", "d"]
+    earlier = store.history.logs("d/1", before=last[0].number)
+    assert [record.line.message for record in earlier] == ["a", "b"]
+
+
 def test_reading_a_closed_store_says_so(tmp_path: Path) -> None:
     with Store(tmp_path / "x.duckdb") as store:
         pass

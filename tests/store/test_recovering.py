@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -16,9 +18,12 @@ from ppacer_nb.cli import main
 from ppacer_nb.errors import StoreError, StoreLocked
 from ppacer_nb.model.attempt import LogLine
 from ppacer_nb.model.ids import AttemptKey
+from ppacer_nb.store.codec import source_rows, version_row
 from ppacer_nb.store.recovering import recover
+from ppacer_nb.store.schema import MIGRATIONS
 from ppacer_nb.store.store import Store
 from ppacer_nb.store.wal import wal_of
+from ppacer_nb.testing import dag_spec
 from tests.store.events import T0, run_event
 
 IN_MAIN_FILE, IN_LOG = 3_000, 2_000
@@ -124,6 +129,27 @@ def test_a_block_that_is_damaged_costs_its_rows_and_not_the_rest(path: Path) -> 
     assert "checksum" in lines.problem
     with Store(recovery.path) as store:
         assert store.history.run("d/4999") is not None
+
+
+def test_versions_come_over_with_the_sources_of_their_tasks(path: Path) -> None:
+    dag = dag_spec("d", "a")
+    task = replace(dag.tasks["a"], work=replace(dag.tasks["a"].work, source="def a(): ..."))
+    dag = replace(dag, tasks={"a": task})
+    with Store(path) as store:
+        for row in source_rows(dag).values():
+            store.log.row("task_sources", row)
+        store.log.row("dag_versions", version_row(dag, T0))
+    with Store(recover(path).path) as store:
+        assert store.history.sources("d", dag.version) == {task.source_hash: "def a(): ..."}
+
+
+def test_a_table_that_an_older_store_does_not_have_is_not_told_as_lost(tmp_path: Path) -> None:
+    path = tmp_path / "ppacer.duckdb"
+    older = next(n for n, statements in enumerate(MIGRATIONS) if "CREATE TABLE task_sources" in statements)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(";".join(MIGRATIONS[:older]))
+    names = [table.name for table in recover(path).tables]
+    assert names == ["events", "task_logs", "dag_versions", "notifications"]
 
 
 def test_a_file_that_was_cut_short_gives_what_is_left_of_it(path: Path) -> None:

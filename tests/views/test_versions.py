@@ -41,6 +41,12 @@ def test_nothing_changed_is_said_in_words() -> None:
     assert "nothing changed" in diff_page(VersionDiff("sales", "a", "b", [], [])).text
 
 
+def test_what_could_not_be_compared_is_said() -> None:
+    shown = diff_page(VersionDiff("sales", "a", "b", [], [], "Of version a no sources were kept."))
+    assert shown.text.endswith("nothing changed.\n  Of version a no sources were kept.")
+    assert "Of version a no sources were kept." in shown.html
+
+
 def test_markup_in_a_source_is_shown_as_text() -> None:
     diff = VersionDiff(
         "sales", "a", "b", [f"+{HOSTILE}"], [TaskDiff(HOSTILE, "changed", [f"-{HOSTILE}"], [HOSTILE])]
