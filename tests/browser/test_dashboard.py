@@ -174,7 +174,7 @@ def test_nothing_is_redrawn_that_did_not_change(notebook: OpenNotebook, shown: L
     expect(newest_run(shown)).to_contain_text("failed", timeout=SOON_MS)
     kept = "el => [...el.querySelectorAll('.pd-runs tbody tr')].map((row) => Boolean(row.kept))"
     assert shown.evaluate(kept) == [False, True, True]
-    assert shown.evaluate("el => [...el.querySelectorAll('.pd-item')].every((item) => item.kept)")
+    assert shown.evaluate("el => [...el.querySelectorAll('.pd-list .pd-item')].every((item) => item.kept)")
 
 
 @pytest.mark.parametrize("width", [1200, 700])
