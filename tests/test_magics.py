@@ -373,17 +373,18 @@ def test_a_dag_is_paused_and_unpaused(shell: Shell) -> None:
     assert asked(shell) == ["paused by analysis.ipynb", "unpaused by analysis.ipynb"]
 
 
-def was_scheduled(dag_id: str, ago: timedelta) -> None:
-    """Leave a history in which a scheduler served a point of the DAG, and none after it."""
-    point = datetime.now(UTC) - ago
+def was_scheduled(dag_id: str, missed: int) -> None:
+    """Leave a history in which a scheduler served a point of a daily DAG, and missed that many after it."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    point = today - timedelta(days=missed)
     with Store(Path(".ppacer/ppacer.duckdb")) as store:
         store.log.events([ScheduleEvent(dag_id, ScheduleEventKind.REGULAR, point, point, 1, point)])
 
 
 def test_points_missed_while_no_scheduler_ran_are_told_of_and_caught_up(shell: Shell) -> None:
-    for dag_id, days in (("sales", 4), ("other", 2)):
+    for dag_id, missed in (("sales", 4), ("other", 2)):
         sales_dag(dag_id, schedule="every 1d")
-        was_scheduled(dag_id, timedelta(days=days, hours=2))
+        was_scheduled(dag_id, missed)
     shown = shell.run("%ppacer start")
     assert re.search(r"sales: 4 points missed from \S.* to \S.* while no scheduler ran", shown)
     assert "other: 2 points missed from" in shown
@@ -405,7 +406,7 @@ def test_points_missed_while_no_scheduler_ran_are_told_of_and_caught_up(shell: S
 
 def test_missed_points_are_let_go_for_good(shell: Shell) -> None:
     sales_dag(schedule="every 1d")
-    was_scheduled("sales", timedelta(days=1, hours=2))
+    was_scheduled("sales", missed=1)
     assert "sales: 1 point missed, " in shell.run("%ppacer start")
     assert "The missed points of sales stay skipped" in shell.run("%ppacer catchup sales none")
     for command in ("stop", "status", "start"):

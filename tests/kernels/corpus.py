@@ -228,11 +228,12 @@ CORPUS: Mapping[str, Sequence[Any]] = {
         "def f():\n    warnings.warn('once')\nf(); f()",
         "warnings.simplefilter('error')\nwarnings.warn('raised')",
     ],
+    # One write per child: each goes through a connection of its own, and two may arrive in any order.
     "other processes": [
-        "import multiprocessing as mp, os\ndef square(x):\n    print('child', x, flush=True); return x * x\nwith mp.get_context('fork').Pool(1) as pool:\n    print(pool.map(square, [1, 2, 3]))",
+        "import multiprocessing as mp, os, sys\ndef square(x):\n    sys.stdout.write(f'child {x}\\n'); return x * x\nwith mp.get_context('fork').Pool(1) as pool:\n    print(pool.map(square, [3]))",
         "from concurrent.futures import ProcessPoolExecutor\nwith ProcessPoolExecutor(2, mp_context=mp.get_context('fork')) as pool:\n    print(list(pool.map(abs, [-1, -2])))",
         "with mp.get_context('spawn').Pool(1) as pool:\n    print(pool.map(abs, [-3]))",
-        "pid = os.fork()\nif not pid:\n    print('forked', flush=True); os._exit(7)\nos.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])",
+        "pid = os.fork()\nif not pid:\n    sys.stdout.write('forked\\n'); os._exit(7)\nos.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])",
     ],
     "threads": [
         "import threading\ndef say():\n    print('from a thread')\nt = threading.Thread(target=say); t.start(); t.join()",
