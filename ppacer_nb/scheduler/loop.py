@@ -37,6 +37,7 @@ from ppacer_nb.model.overview import StopReport
 from ppacer_nb.scheduler.clock import Clock, Signal
 from ppacer_nb.scheduler.futures import refuse, resolve
 from ppacer_nb.scheduler.listeners import Listeners
+from ppacer_nb.scheduler.turns import short_turns
 from ppacer_nb.status import RunState
 from ppacer_nb.store.writer import LogWriter
 
@@ -257,7 +258,8 @@ class SchedulerLoop:
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._run())
+            with short_turns():
+                self._loop.run_until_complete(self._run())
         finally:
             self._loop.close()
             refuse(self._unheard, NotRunning(_ENDED))
