@@ -75,7 +75,7 @@ GROUP BY dag_id
 _MISSED = """
 SELECT dag_id, first_point, last_point, points FROM schedule_events
 LEFT JOIN (SELECT dag_id, max(seq) AS seq FROM catchup_events GROUP BY dag_id) AS decided USING (dag_id)
-WHERE missed AND schedule_events.seq > coalesce(decided.seq, 0)
+WHERE event = 'skipped' AND missed AND schedule_events.seq > coalesce(decided.seq, 0)
 ORDER BY schedule_events.seq
 """
 
