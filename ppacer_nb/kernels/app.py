@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Sequence
-from typing import Any
 
 import zmq
-from ipykernel import ipkernel, kernelapp
+from ipykernel import kernelapp
 from ipykernel.iostream import IOPubThread
 from traitlets.config import Config
 from traitlets.config.loader import DeferredConfigString
@@ -34,7 +31,7 @@ class IPKernelApp(kernelapp.IPKernelApp):
 
         For any of them traitlets builds a parser of all options there are: a sixth of a kernel's set-up.
         """
-        given = _config_of(argv or ())
+        given = config_of(argv or ())
         if given is None:
             super().parse_command_line(argv)  # type: ignore[arg-type]
             return
@@ -52,18 +49,7 @@ class IPKernelApp(kernelapp.IPKernelApp):
         self.control_thread.join()
 
 
-def remember_modules() -> None:
-    """Note now which files the modules of all kernels are of, so that none looks at each of its modules.
-
-    Each kernel makes that list, for its debugger to step over them; looking at a module copies the page of
-    memory that it lies on. The modules seen by that are stand-ins which lie close together.
-    """
-    files = [file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
-    modules = _Modules((number, _Module(file)) for number, file in enumerate(files))
-    vars(ipkernel)["sys"] = _Sys(modules)
-
-
-def _config_of(argv: Sequence[str]) -> Config | None:
+def config_of(argv: Sequence[str]) -> Config | None:
     """Return what these arguments say; None if some are of other forms."""
     if len(argv) < 2 or argv[0] != "-f":
         return None
@@ -75,28 +61,6 @@ def _config_of(argv: Sequence[str]) -> Config | None:
         section, name, value = found.groups()
         config[section][name] = DeferredConfigString(value)
     return config
-
-
-class _Sys:
-    """``sys`` as ipykernel's kernel module is to see it."""
-
-    def __init__(self, modules: _Modules) -> None:
-        self.modules = modules
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(sys, name)
-
-
-class _Modules(dict[int, "_Module"]):
-    def copy(self) -> _Modules:
-        return self
-
-
-class _Module:
-    __slots__ = ("__file__",)
-
-    def __init__(self, file: str) -> None:
-        self.__file__ = os.fsdecode(os.fsencode(file))  # a copy, beside those of the others
 
 
 class _PrivateIOPubThread(IOPubThread):

@@ -12,6 +12,7 @@ import sys
 
 import psutil
 
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _MEMORY = {True: ": the system ran out of memory", False: "", None: ", perhaps because memory ran out"}
@@ -84,5 +85,5 @@ def _has_children() -> bool:
 
 
 def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+    if _LIBC is not None:
+        _LIBC.prctl(option, value, 0, 0, 0)

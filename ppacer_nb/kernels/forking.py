@@ -31,10 +31,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import recv_handle
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from ppacer_nb.kernels.bare_fork import bare_fork
 from ppacer_nb.kernels.descendants import adopt_orphans, die_with_parent, kill_descendants
 from ppacer_nb.kernels.forgetting import reseed
 from ppacer_nb.kernels.fork_ending import end_process
@@ -49,14 +51,17 @@ from ppacer_nb.kernels.fork_messages import (
     Launched,
 )
 from ppacer_nb.kernels.hindrance import hindrance
-from ppacer_nb.kernels.memory_kills import counter_of, memory_kills
+from ppacer_nb.kernels.memory_kills import MemoryKills, counter_of, memory_kills
+
+if TYPE_CHECKING:
+    from ppacer_nb.kernels.prepared import PreparedKernel  # it brings ipykernel, which only servers need
 
 #: What every kernel imports: at the top, while it is set up, and with its first cell.
 _OF_EVERY_KERNEL = (
     "ipykernel.ipkernel",
     "ipykernel.zmqshell",
     "ipykernel.debugger",
-    "ppacer_nb.kernels.app",
+    "ppacer_nb.kernels.prepared",
     "ppacer_nb.kernels.inside",
     "IPython.core.completer",
     "IPython.core.completerlib",
@@ -98,6 +103,18 @@ class _Kept:
     keeper: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A kernel that is to be started, and what the server has found out for it."""
+
+    launch: Launch
+    forked: bool  #: and not another program
+    prepared: PreparedKernel | None
+    server: int
+    counter: Path | None  #: of ends for want of memory
+    before: MemoryKills
+
+
 class _Server:
     def __init__(self, owner: Connection) -> None:
         self._owner = owner
@@ -108,6 +125,7 @@ class _Server:
         self._refused: Mapping[str, str] = {}
         self._signals: dict[int, Any] = {}  # how they were handled before that
         self._fixed: tuple[str, ...] = _READ_AT_START
+        self._prepared: PreparedKernel | None = None
 
     def serve(
         self, preload: Sequence[str], refused: dict[str, str], kernel_path: Sequence[str]
@@ -119,9 +137,9 @@ class _Server:
         given = [path for path in sys.path if path not in kernel_path]
         self._import(preload, refused)
         sys.path[:] = [path for path in sys.path if path not in given]
-        from ppacer_nb.kernels.app import remember_modules  # it brings ipykernel, which only servers need
+        from ppacer_nb.kernels.prepared import prepare  # it brings ipykernel, which only servers need
 
-        remember_modules()
+        self._prepared = prepare()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers tell on their pipes; none stays a zombie
         self._refused = refused
         _send(self._owner, Imported(refused))
@@ -191,10 +209,10 @@ class _Server:
             return None
 
     def _launch(self, client: Connection, launch: Launch) -> Callable[[], None] | None:
+        order = self._order(launch)
         told, tells = os.pipe()
-        server = os.getpid()
         try:
-            pid = os.fork()
+            pid = bare_fork()
         except OSError:
             os.close(told)
             os.close(tells)
@@ -206,14 +224,22 @@ class _Server:
         os.close(told)
         for connection in (*self._clients, *self._kernels):
             connection.close()
-        if forked := launch.ours and self._fits(launch.env):
-            launch = replace(launch, env=self._added | launch.env)
-        return _keep(launch, Connection(tells, readable=False), server, forked=forked)
+        return _keep(order, Connection(tells, readable=False))
 
-    def _fits(self, env: Mapping[str, str]) -> bool:
-        """Return whether a process with that environment would have started as this one has."""
-        fixed = [{n: v for n, v in e.items() if n.startswith(self._fixed)} for e in (env, self._env)]
-        return fixed[0] == fixed[1]
+    def _order(self, launch: Launch) -> _Order:
+        """Find out here what a keeper would else: what that touches is copied once then."""
+        if forked := launch.ours and self._fits(launch):
+            launch = replace(launch, env=self._added | launch.env)
+        server = os.getpid()
+        counter = counter_of(server)  # a keeper's control group is its server's
+        return _Order(launch, forked, self._prepared, server, counter, memory_kills(counter))
+
+    def _fits(self, launch: Launch) -> bool:
+        """Return whether that kernel would have started as this process has, and been set up as this is."""
+        fixed = [{n: v for n, v in e.items() if n.startswith(self._fixed)} for e in (launch.env, self._env)]
+        return fixed[0] == fixed[1] and (
+            self._prepared is None or self._prepared.fits(launch.command[3:], launch.env)
+        )
 
     def _pass_on(self, teller: Connection) -> None:
         """Pass on what a kernel or its keeper says."""
@@ -252,11 +278,11 @@ class _Server:
                 os.kill(kept.keeper, signal.SIGTERM)
 
 
-def _keep(launch: Launch, teller: Connection, server: int, *, forked: bool) -> Callable[[], None]:
+def _keep(order: _Order, teller: Connection) -> Callable[[], None]:
     """Start a kernel and wait for its end, as its keeper; return what it has to do, in a forked kernel."""
-    keeper = os.getpid()
+    launch, keeper = order.launch, os.getpid()
     try:
-        die_with_parent(signal.SIGTERM, server)
+        die_with_parent(signal.SIGTERM, order.server)
         os.setsid()
         adopt_orphans()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -265,14 +291,12 @@ def _keep(launch: Launch, teller: Connection, server: int, *, forked: bool) -> C
             os.setsid()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             die_with_parent(signal.SIGKILL, keeper)
-            return lambda: _be_kernel(launch, teller, forked=forked)
-        counter = counter_of(keeper)
-        before = memory_kills(counter)
-        _send(teller, Launched(launch.number, pid, keeper, forked, time.monotonic()))
+            return lambda: _be_kernel(order, teller)
+        _send(teller, Launched(launch.number, pid, keeper, order.forked, time.monotonic()))
         ended = 0
         while ended != pid:  # reaps whatever it adopts, too
             ended, status = os.wait()
-        out_of_memory = before.explains(memory_kills(counter))
+        out_of_memory = order.before.explains(memory_kills(order.counter))
         kill_descendants()
         _send(teller, Exited(launch.number, os.waitstatus_to_exitcode(status), out_of_memory))
     except OSError as error:
@@ -288,12 +312,13 @@ def _failure(number: int, error: OSError) -> tuple[Launched, Exited]:
     return Launched(number, 0, 0, False, time.monotonic(), str(error)), Exited(number, 1)
 
 
-def _be_kernel(launch: Launch, teller: Connection, *, forked: bool) -> None:
+def _be_kernel(order: _Order, teller: Connection) -> None:
     """Be the kernel, as if this process had been started for it, until it is shut down."""
+    launch = order.launch
     try:
         launch.inherited.take_on()
         os.chdir(launch.cwd)
-        if not forked:
+        if not order.forked:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these
                 signal.signal(number, signal.SIG_DFL)
             os.execvpe(launch.command[0], launch.command, launch.env)
@@ -301,7 +326,7 @@ def _be_kernel(launch: Launch, teller: Connection, *, forked: bool) -> None:
         os.environ.update(launch.env)
         os.environ.setdefault("PYDEVD_USE_FRAME_EVAL", "NO")  # as debugpy does when it is imported
         time.tzset()
-        run = _forked_kernel(launch.command)
+        run = _forked_kernel(launch.command, order.prepared)
     except BaseException as error:
         _send(teller, Bound(launch.number, time.monotonic(), f"{type(error).__name__}: {error}"))
         raise
@@ -310,7 +335,7 @@ def _be_kernel(launch: Launch, teller: Connection, *, forked: bool) -> None:
     run()
 
 
-def _forked_kernel(command: Sequence[str]) -> Callable[[], None]:
+def _forked_kernel(command: Sequence[str], prepared: PreparedKernel | None) -> Callable[[], None]:
     """Set up the IPython kernel of a command in this process; return what runs it."""
     from ppacer_nb.kernels.app import IPKernelApp
 
@@ -320,6 +345,8 @@ def _forked_kernel(command: Sequence[str]) -> Callable[[], None]:
     sys.argv = [str(launcher.origin), *arguments]
     sys.orig_argv = list(command)
     reseed()
+    if prepared is not None:
+        return prepared.complete(arguments)
     app = IPKernelApp.instance()
     app.initialize(arguments)  # type: ignore[no-untyped-call]
     return app.start

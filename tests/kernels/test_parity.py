@@ -189,6 +189,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict
 
     async def look() -> tuple[dict[str, Any], dict[str, Any]]:
         os.environ["LEFT"] = "behind"
+        home, os.environ["HOME"] = os.environ["HOME"], str(folder)  # it is a forked one of the same home only
         mask, (soft, hard) = os.umask(0o077), resource.getrlimit(resource.RLIMIT_CORE)
         server = ForkServer()
         server.start()
@@ -197,6 +198,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict
         resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
         try:
             kernel = await start_kernel(KernelKind("python3", str(folder), in_both(folder)), server)
+            assert kernel.is_forked
             ours = await looked(kernel.client)
             await kernel.close()
             async with fresh(folder, in_both(folder)) as client:
@@ -206,6 +208,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict
             os.umask(mask)
             resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
             del os.environ["LEFT"]
+            os.environ["HOME"] = home
 
     return asyncio.run(look())
 
@@ -401,10 +404,11 @@ def test_exit_handlers_of_a_kernel_run_in_it_and_those_of_preloaded_modules_in_e
     assert (tmp_path / "goodbye").read_text().split() == [str(pid) for pid in pids]
 
 
-def test_two_kernels_do_not_share_a_file_of_history(tmp_path: Path) -> None:
+def test_two_kernels_do_not_share_a_file_of_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+
     async def look() -> str:
-        env = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")}
-        async with forked(tmp_path, env) as kernel:
+        async with forked(tmp_path, dict(os.environ)) as kernel:
             await said(kernel.client, "remembered = 1")
             return await said(kernel.client, "%history")
 
