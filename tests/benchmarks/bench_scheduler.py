@@ -9,6 +9,7 @@ import compileall
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
@@ -16,11 +17,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 
+import duckdb
+
 import ppacer_nb
 from ppacer_nb.model.dag import DagSpec, in_order
+from ppacer_nb.model.events import TaskEvent
 from ppacer_nb.model.task import FunctionWork, TaskOptions, TaskSpec
 from ppacer_nb.scheduler.service import Scheduler
-from ppacer_nb.status import RunState
+from ppacer_nb.status import AttemptState, RunState
+from ppacer_nb.store.codec import event_row
+from ppacer_nb.store.store import Store
 from tests.benchmarks.schedulers import durable_scheduler
 from tests.benchmarks.table import print_table
 
@@ -28,6 +34,7 @@ REPEATS = 5
 POINTS = 200
 CHAIN = 10  # tasks
 IDLE = 30  # seconds
+COMMITS = 300
 
 _LOAD = """
 import time
@@ -75,6 +82,7 @@ class Hourly(Ticks):
 def main() -> None:
     """Print the table."""
     rows = [
+        *machine(),
         loading(),
         tasks_side_by_side(1000),
         chain(200),
@@ -85,6 +93,28 @@ def main() -> None:
         *idle(),
     ]
     print_table(("work", "measured", "at least", "others on such a machine"), [astuple(row) for row in rows])
+
+
+def machine() -> Iterator[Row]:
+    """How fast this machine is just now, whatever ppacer_nb does: figures of two days differ by that."""
+    yield Row("this machine: rounds of a pure-Python loop", f"{_loop_speed() / 1e6:.0f} million/s", "", "")
+    at = datetime.now(UTC)
+    steps = [TaskEvent("d/r", "t", 1, state, at) for state in (AttemptState.RUNNING, AttemptState.SUCCESS)]
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "ppacer.duckdb")
+        Store(path).close()
+        with duckdb.connect(str(path)) as connection:
+            appender = connection.appender("events")
+            for number in range(COMMITS):
+                rows = [event_row(2 * number + place, step) for place, step in enumerate(steps, 1)]
+                began = time.perf_counter()
+                appender.append_rows(rows)
+                appender.flush()
+                times.append(time.perf_counter() - began)
+            del appender
+    took = statistics.median(times) * 1e3
+    yield Row("this machine: DuckDB alone commits one step of a chain", f"{took:.2f} ms", "", "")
 
 
 def loading() -> Row:
