@@ -27,8 +27,8 @@ from zmq.eventloop.zmqstream import ZMQStream
 
 from ppacer_nb.kernels.app import IPKernelApp, config_of
 
-#: How the names of variables begin that tell where IPython's configuration and its folders are.
-_READ_BY_IPYTHON = ("HOME", "IPYTHON", "XDG_", "USER")
+#: The variables that tell where IPython's configuration and its folders are.
+_READ_BY_IPYTHON = ("HOME", "IPYTHONDIR", "IPYTHON_SUPPRESS_CONFIG_ERRORS", "XDG_CONFIG_HOME")
 _HISTORY: Mapping[str, Any] = {"enabled": DeferredConfigString("False")}
 
 
@@ -167,8 +167,8 @@ def prepare() -> PreparedKernel | None:
     return PreparedKernel(app)
 
 
-def _of_ipython(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(_READ_BY_IPYTHON)}
+def _of_ipython(env: Mapping[str, str]) -> list[str | None]:
+    return [env.get(name) for name in _READ_BY_IPYTHON]
 
 
 def _configuration_files(app: Any) -> list[str]:

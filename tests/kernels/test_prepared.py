@@ -105,6 +105,11 @@ def test_one_with_another_home_is_started_anew(tmp_path: Path) -> None:
     assert kernels_said(code, [tmp_path], IPYTHONDIR=str(tmp_path)) == [(False, f"{tmp_path}\n")]
 
 
+def test_one_with_variables_of_its_own_is_forked(tmp_path: Path) -> None:
+    code = "import os; print(os.environ['HOMEPAGE'])"
+    assert kernels_said(code, [tmp_path], HOMEPAGE="x", XDG_SESSION_ID="1") == [(True, "x\n")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
