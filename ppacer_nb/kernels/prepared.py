@@ -150,9 +150,13 @@ def prepare() -> PreparedKernel | None:
     env, paths = dict(os.environ), list(sys.path)
     app: Any = IPKernelApp.instance()
     app.config.merge(Config(IPKernelApp={"connection_file": ""}, HistoryManager=dict(_HISTORY)))
-    app.init_profile_dir()
-    app.init_config_files()
-    if any(map(os.path.exists, _configuration_files(app))):
+    try:
+        app.init_profile_dir()
+        app.init_config_files()
+        is_left_to_forks = any(map(os.path.exists, _configuration_files(app)))
+    except (OSError, SystemExit):  # of IPython's folders; each kernel says so to who has asked for it
+        is_left_to_forks = True
+    if is_left_to_forks:
         IPKernelApp.clear_instance()
         return None
     app.session = Session(parent=app)
