@@ -8,6 +8,8 @@ A kernel that is forked is as a fresh one, but for this:
 
 * The modules that all kernels need, and those that the user wants, are imported already, with what they had
   added to the environment and to ``sys.path`` then.
+* IPython is set up as far as that can be done ahead (see `prepared`). A kernel that would be set up
+  otherwise, as its ``HOME`` or its arguments differ or there is a configuration now, is started anew.
 * All kernels of one server share its seed of `hash`: the order of a set of strings differs from one server to
   the next, but not from kernel to kernel. A kernel for which ``PYTHONHASHSEED`` is set is started anew.
 * The garbage collector leaves alone what the server had allocated, which `gc.unfreeze` would change.

@@ -94,7 +94,7 @@ class PreparedKernel:
         return start
 
     def _restore(self, shell: Any) -> None:
-        """Do in this process what the server has undone: see `prepare`."""
+        """Do what is of this process and its folder: the server has undone it, or lies elsewhere."""
         shell.init_environment()
         shell.init_virtualenv()
         shell.starting_dir = os.getcwd()

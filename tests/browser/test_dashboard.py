@@ -184,14 +184,12 @@ def test_it_fits_the_page(notebook: OpenNotebook, shown: Locator, width: int) ->
     notebook.page.set_viewport_size({"width": width, "height": 1200})
     for tab in shown.get_by_role("tab").all():
         tab.click()
-        assert (
-            shown.evaluate(  # in one look: parts may be drawn anew at any time
-                """el => [el, ...el.querySelectorAll(".pd-panel, .pd-tiles")]
+        wider = shown.evaluate(  # in one look: parts may be drawn anew at any time
+            """el => [el, ...el.querySelectorAll(".pd-panel, .pd-tiles")]
                 .filter((part) => part.scrollWidth > part.clientWidth)
                 .map((part) => part.className)"""
-            )
-            == []
         )
+        assert wider == []
 
 
 def test_tabs_are_walked_with_the_arrow_keys(shown: Locator) -> None:

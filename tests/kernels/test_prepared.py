@@ -126,7 +126,7 @@ def test_its_history_is_kept_as_its_arguments_say(
     assert (is_forked, text.strip()) == (True, expected.format(home=home))
 
 
-def test_the_server_has_no_thread_and_no_socket() -> None:
+def test_the_server_has_no_thread_and_no_file_of_ipythons_open() -> None:
     server = ForkServer()
     try:
         server.start()
